@@ -1,0 +1,97 @@
+package meshtest
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"syscall"
+)
+
+// Blocks are the second byte of 127.0.0.0/8, which Linux has on its loopback
+// interface as a whole. Low ones are left to people's own use.
+const (
+	firstBlock = 20
+	lastBlock  = 219
+)
+
+// block is a /16 of loopback addresses that one mesh has for itself:
+//
+//	127.B.0.1    the node: etcd, API server, istiod, kubelet endpoint, gateway
+//	127.B.P.Q    a pod's address (P from 1 to 63)
+//	127.B.P+64.Q the same pod's outbound listeners
+type block struct {
+	number int
+	lock   *os.File
+}
+
+// takeBlock reserves a free block until release, or until this process ends:
+// the lock is the kernel's.
+func takeBlock() (*block, error) {
+	dir := filepath.Join(os.TempDir(), "faultline-blocks")
+	if err := os.MkdirAll(dir, 0o777); err != nil {
+		return nil, fmt.Errorf("loopback blocks: %w", err)
+	}
+	_ = os.Chmod(dir, 0o777|os.ModeSticky) //nolint:errcheck // only its owner may, and did
+	for n := firstBlock; n <= lastBlock; n++ {
+		lock, err := os.OpenFile(filepath.Join(dir, strconv.Itoa(n)), os.O_CREATE|os.O_RDONLY, 0o666)
+		if err != nil {
+			continue // somebody else's
+		}
+		if syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) == nil {
+			return &block{number: n, lock: lock}, nil
+		}
+		_ = lock.Close() //nolint:errcheck // nothing was written
+	}
+	return nil, fmt.Errorf("all loopback blocks from 127.%d.0.0/16 to 127.%d.0.0/16 are taken by other meshes; "+
+		"end one with `faultline mesh down`", firstBlock, lastBlock)
+}
+
+func (b *block) release() error { return b.lock.Close() }
+
+// node is the address of everything that is not a pod.
+func (b *block) node() string { return fmt.Sprintf("127.%d.0.1", b.number) }
+
+// pod is the address of the n-th pod, n from 0.
+func (b *block) pod(n int) (string, error) {
+	if n >= 63*250 {
+		return "", fmt.Errorf("a loopback mesh has room for %d pods", 63*250)
+	}
+	return fmt.Sprintf("127.%d.%d.%d", b.number, 1+n/250, 1+n%250), nil
+}
+
+// outbound is where the sidecar of the n-th pod listens for that pod's calls.
+func (b *block) outbound(n int) string {
+	return fmt.Sprintf("127.%d.%d.%d", b.number, 65+n/250, 1+n%250)
+}
+
+// freePort returns the preferred port of an address when nobody has it, else
+// any free one. A program that listens on all addresses takes a port from every
+// block.
+func freePort(address string, preferred int) (int, error) {
+	for _, port := range []int{preferred, 0} {
+		l, err := net.Listen("tcp", net.JoinHostPort(address, strconv.Itoa(port)))
+		if err != nil {
+			if port == 0 {
+				return 0, fmt.Errorf("free port on %s: %w", address, err)
+			}
+			continue
+		}
+		port = l.Addr().(*net.TCPAddr).Port
+		return port, l.Close()
+	}
+	return 0, errors.New("unreachable")
+}
+
+// checkPort says who wants a port that somebody else already has.
+func checkPort(address string, port int, who string) error {
+	hostport := net.JoinHostPort(address, strconv.Itoa(port))
+	l, err := net.Listen("tcp", hostport)
+	if err != nil {
+		return fmt.Errorf("%s: port %d on %s is in use by another program (%w); find it with `ss -ltnp 'sport = :%d'` "+
+			"and end it, or choose another port in the manifest", who, port, address, err, port)
+	}
+	return l.Close()
+}
