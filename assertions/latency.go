@@ -1,0 +1,52 @@
+package assertions
+
+import (
+	"fmt"
+	"strconv"
+
+	"github.com/onsi/gomega/types"
+)
+
+// Quantile is the share of requests, from 0 to 1, that were no slower.
+type Quantile float64
+
+// The usual quantiles; others are written as Quantile(0.999).
+const (
+	P50 Quantile = 0.50 // the median
+	P90 Quantile = 0.90
+	P95 Quantile = 0.95
+	P99 Quantile = 0.99
+	Max Quantile = 1 // the slowest request
+)
+
+// String returns the usual name: "p99", "p99.9", "max".
+func (q Quantile) String() string {
+	if q == Max {
+		return "max"
+	}
+	return "p" + strconv.FormatFloat(roundNumber(float64(q)*100, 12), 'f', -1, 64)
+}
+
+// HaveLatency succeeds if the quantile q of the latencies is within bound:
+// [AtLeast], [AtMost] or any gomega matcher for a time.Duration. Latency counts
+// from the time the schedule intended, over all requests, errors included. It
+// takes any value with a method LoadResult() loadgen.Result. Without requests
+// its error is [NoSamples].
+func HaveLatency(q Quantile, bound any) types.GomegaMatcher {
+	const name = "HaveLatency"
+	c := comparison{matcher: name, subject: q.String() + " latency", bound: bound}
+	return &matcher{claim: c.claim(), judge: func(actual any) (finding, error) {
+		if !(0 <= q && q <= 1) { // so written that NaN is out, too
+			return finding{}, fmt.Errorf("%s takes a quantile from 0 to 1, as P99, not %v", name, float64(q))
+		}
+		if err := c.check(); err != nil {
+			return finding{}, err
+		}
+		result, err := requestsOf(name, actual)
+		if err != nil {
+			return finding{}, err
+		}
+		latency, _ := result.Quantile(float64(q))
+		return c.of(latency, result.String())
+	}}
+}

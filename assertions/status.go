@@ -1,0 +1,34 @@
+package assertions
+
+import (
+	"fmt"
+
+	"github.com/onsi/gomega/types"
+)
+
+// HaveStatus succeeds if the share of requests answered with the HTTP status
+// code is within bound: [AtLeast], [AtMost] or any gomega matcher for a float64
+// from 0 to 1. Code 0 stands for requests without an answer. It takes any value
+// with a method LoadResult() loadgen.Result. Without requests its error is
+// [NoSamples].
+func HaveStatus(code int, bound any) types.GomegaMatcher {
+	const name = "HaveStatus"
+	subject := fmt.Sprintf("share of status %d", code)
+	if code == 0 {
+		subject = "share of requests without an answer"
+	}
+	c := comparison{matcher: name, subject: subject, unit: share, bound: bound}
+	return &matcher{claim: c.claim(), judge: func(actual any) (finding, error) {
+		if code != 0 && (code < 100 || code > 599) {
+			return finding{}, fmt.Errorf("%s takes an HTTP status, or 0 for no answer, not %d", name, code)
+		}
+		if err := c.check(); err != nil {
+			return finding{}, err
+		}
+		result, err := requestsOf(name, actual)
+		if err != nil {
+			return finding{}, err
+		}
+		return c.of(float64(result.Count(code))/float64(result.Requests()), result.String())
+	}}
+}

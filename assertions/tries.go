@@ -1,0 +1,36 @@
+package assertions
+
+import (
+	"github.com/onsi/gomega/types"
+)
+
+// HaveTries succeeds if the number of upstream tries per request of the load is
+// within bound: [AtLeast], [AtMost] or any gomega matcher for a float64. Tries
+// are the requests that all observed proxies sent to the hosts of service
+// (named as in [observe.Cluster.Serves]), so that a request that was retried
+// twice counts three. It therefore needs the load to be the only traffic there,
+// and to call service once per request. A fault made in the caller's proxy
+// gives no tries at all.
+//
+// It takes any value with both LoadResult() loadgen.Result and MeshChange()
+// observe.Change, of the same time. Without requests, and where no proxy knows
+// a host of service, its error is [NoSamples].
+func HaveTries(service string, bound any) types.GomegaMatcher {
+	const name = "HaveTries"
+	c := comparison{matcher: name, subject: "number of tries at " + service + " per request", bound: bound}
+	return &matcher{claim: c.claim(), judge: func(actual any) (finding, error) {
+		if err := c.check(); err != nil {
+			return finding{}, err
+		}
+		traffic, err := trafficTo(name, service, actual)
+		if err != nil {
+			return finding{}, err
+		}
+		result, err := requestsOf(name, actual)
+		if err != nil {
+			return finding{}, err
+		}
+		tries := float64(traffic.requests) / float64(result.Requests())
+		return c.of(tries, traffic.String()+"; load: "+result.String())
+	}}
+}

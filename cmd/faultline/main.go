@@ -1,0 +1,73 @@
+// Command faultline proves, on a real Istio mesh, that services and mesh policies
+// survive failure, and never leaves a fault behind.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+func main() {
+	os.Exit(run())
+}
+
+func run() int {
+	ctx, cancel := context.WithCancelCause(context.Background())
+	defer cancel(nil)
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
+	go func() {
+		s := <-signals
+		signal.Stop(signals) // the second one ends the process at once
+		fmt.Fprintf(os.Stderr, "\nfaultline: %s: taking every fault out; press again to leave at once "+
+			"(then `faultline revert --all` finishes the job)\n", s)
+		cancel(fmt.Errorf("interrupted by %s", s))
+	}()
+	return exitCode(newRootCommand().ExecuteContext(ctx))
+}
+
+// Exit codes, as DESIGN calls them in docs/cli.md. Of several files the worst
+// outcome wins, in the order of rank.
+const (
+	exitHeld         = 0
+	exitDeviated     = 1
+	exitBadInput     = 2
+	exitHalted       = 3
+	exitNotReverted  = 4
+	exitInconclusive = 5
+)
+
+// codeError is an error that has been told already and only carries its code.
+type codeError struct{ code int }
+
+func (e *codeError) Error() string { return fmt.Sprintf("exit code %d", e.code) }
+
+// exitCode tells the error, unless a command has done so, and maps it to a code.
+// Whatever has no code of its own happened before anything was written.
+func exitCode(err error) int {
+	if err == nil {
+		return exitHeld
+	}
+	var code *codeError
+	if errors.As(err, &code) {
+		return code.code
+	}
+	fmt.Fprintf(os.Stderr, "faultline: %v\n", err)
+	return exitBadInput
+}
+
+// worst picks the outcome that a run of several files ends with.
+func worst(codes []int) int {
+	for _, code := range []int{exitNotReverted, exitHalted, exitDeviated, exitInconclusive, exitBadInput} {
+		for _, c := range codes {
+			if c == code {
+				return code
+			}
+		}
+	}
+	return exitHeld
+}

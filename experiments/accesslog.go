@@ -1,0 +1,71 @@
+package experiments
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+)
+
+// hit is one request in a proxy's access log.
+type hit struct {
+	at      time.Time
+	flags   []string // response flags, such as FI (abort) and DI (delay)
+	cluster string   // upstream cluster, such as "outbound|80||payments.shop.svc.cluster.local"
+	route   string
+}
+
+// textLine takes apart Istio's default text format (pkg/config/mesh
+// EnvoyTextLogFormat): [start] "request" code flags … cluster … route.
+var textLine = regexp.MustCompile(`^\[([^\]]+)\] "[^"]*" \d+ (\S+) .* ((?:in|out)bound\|\S+) .* (\S+)$`)
+
+// parseAccessLog returns the requests in a proxy's output, in Istio's default
+// text format or as JSON with Istio's default field names. Other lines are
+// passed over.
+func parseAccessLog(log []byte) []hit {
+	var hits []hit
+	lines := bufio.NewScanner(bytes.NewReader(log))
+	lines.Buffer(nil, 1<<20)
+	for lines.Scan() {
+		if h, ok := parseLine(lines.Bytes()); ok {
+			hits = append(hits, h)
+		}
+	}
+	return hits
+}
+
+func parseLine(line []byte) (hit, bool) {
+	if bytes.HasPrefix(line, []byte("{")) {
+		var fields struct {
+			Start   string `json:"start_time"`
+			Flags   string `json:"response_flags"`
+			Cluster string `json:"upstream_cluster"`
+			Route   string `json:"route_name"`
+		}
+		if json.Unmarshal(line, &fields) != nil {
+			return hit{}, false
+		}
+		return newHit(fields.Start, fields.Flags, fields.Cluster, fields.Route)
+	}
+	parts := textLine.FindStringSubmatch(string(line))
+	if parts == nil {
+		return hit{}, false
+	}
+	return newHit(parts[1], parts[2], parts[3], parts[4])
+}
+
+func newHit(start, flags, cluster, route string) (hit, bool) {
+	at, err := time.Parse(time.RFC3339, start)
+	if err != nil {
+		return hit{}, false
+	}
+	return hit{at: at, flags: strings.Split(flags, ","), cluster: cluster, route: route}, true
+}
+
+// faulted reports whether a fault filter answered or delayed the request.
+func (h hit) faulted() bool {
+	return slices.Contains(h.flags, "FI") || slices.Contains(h.flags, "DI")
+}

@@ -1,0 +1,168 @@
+package experiments
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/faultline-mesh/faultline/injector"
+	"github.com/faultline-mesh/faultline/observe"
+)
+
+// Bounds of the barrier.
+const (
+	barrierEvery = 10 * time.Millisecond // between two looks at one proxy
+	barrierWidth = 32                    // proxies looked at side by side
+)
+
+// Where Envoy's config_dump shows what we write.
+const (
+	routesQuery    = "resource=dynamic_route_configs"
+	listenersQuery = "resource=dynamic_listeners"
+)
+
+// sight is one thing that one proxy must show, or show no longer.
+type sight struct {
+	proxy   observe.Proxy
+	query   string
+	marker  string
+	service string // only if the proxy knows this service; empty: in any case
+}
+
+// await returns when every affected proxy shows the plan's faults (or, after a
+// revert, shows them no longer), or ctx ends. Istio has no such barrier: only the
+// proxies themselves know what is in force.
+func (t *trial) await(ctx context.Context, present bool) Convergence {
+	began := time.Now()
+	proxies, err := t.mesh.Proxies(ctx) // anew: some may have been born during the run
+	if err != nil {
+		return Convergence{Late: []string{fmt.Sprintf("the proxies cannot be listed: %v", err)}}
+	}
+	var mu sync.Mutex
+	var took []time.Duration
+	var late []string
+	var group errgroup.Group
+	group.SetLimit(barrierWidth)
+	for _, s := range sights(t.plan.Edits, t.experiment.Faults, proxies) {
+		group.Go(func() error {
+			affected, err := t.see(ctx, s, present)
+			mu.Lock()
+			defer mu.Unlock()
+			switch {
+			case err != nil:
+				late = append(late, err.Error())
+			case affected:
+				took = append(took, time.Since(began))
+			}
+			return nil
+		})
+	}
+	_ = group.Wait() //nolint:errcheck // collected in late
+	slices.Sort(took)
+	slices.Sort(late)
+	c := Convergence{Proxies: len(took) + len(late), Late: late}
+	if len(took) > 0 {
+		c.P50, c.Max = took[len(took)/2], took[len(took)-1]
+	}
+	if present && c.Proxies == 0 {
+		c.Late = []string{"no proxy knows the faulted services, so the fault can hit nobody; do their callers have a sidecar?"}
+	}
+	return c
+}
+
+// sights lists what may have to be seen where: in every sidecar to which the
+// object is visible, for a Caller fault; in the chosen pods, for an Upstream one.
+func sights(edits []injector.Edit, faults []injector.Fault, proxies []observe.Proxy) []sight {
+	var all []sight
+	for _, edit := range edits {
+		on := faults[edit.Fault].On
+		for _, p := range proxies {
+			switch {
+			case len(edit.Pods) > 0:
+				if p.Namespace == edit.Ref.Namespace && slices.Contains(edit.Pods, p.Pod) {
+					all = append(all, sight{proxy: p, query: listenersQuery, marker: edit.Marker})
+				}
+			case !p.Gateway && edit.VisibleIn(p.Namespace):
+				all = append(all, sight{proxy: p, query: routesQuery, marker: edit.Marker, service: on.Name + "." + on.Namespace})
+			}
+		}
+	}
+	return all
+}
+
+// see looks at one proxy until it shows what it should. A proxy that does not
+// know the service is not affected.
+func (t *trial) see(ctx context.Context, s sight, present bool) (affected bool, err error) {
+	knows := s.service == ""
+	for {
+		var done bool
+		if knows {
+			done, err = t.shows(ctx, s, present)
+		} else if knows, err = t.knows(ctx, s); err == nil && !knows {
+			return false, nil
+		} else if err == nil {
+			continue
+		}
+		if done {
+			return true, nil
+		}
+		if pause(ctx, barrierEvery) != nil {
+			break
+		}
+	}
+	if err != nil {
+		return true, fmt.Errorf("%s cannot be read: %w", s.proxy, err)
+	}
+	return true, fmt.Errorf("%s %s %s", s.proxy, map[bool]string{true: "does not show", false: "still shows"}[present], s.marker)
+}
+
+// knows reports whether a proxy has a cluster for the service.
+func (t *trial) knows(ctx context.Context, s sight) (bool, error) {
+	snapshot, err := t.mesh.Snapshot(ctx, []observe.Proxy{s.proxy})
+	if err != nil {
+		return false, err
+	}
+	return callsService(snapshot.Proxies[0], s.service), nil
+}
+
+func callsService(state observe.ProxyState, service string) bool {
+	return slices.ContainsFunc(state.Hosts, func(h observe.Host) bool {
+		return h.Cluster.Direction == "outbound" && h.Cluster.Serves(service)
+	})
+}
+
+func (t *trial) shows(ctx context.Context, s sight, present bool) (bool, error) {
+	dump, err := t.mesh.ConfigDump(ctx, s.proxy, s.query)
+	if err != nil {
+		return false, err
+	}
+	shown, err := shows(dump, s.marker)
+	return err == nil && shown == present, err
+}
+
+// shows reports whether a config_dump has the marker in force: in a route table,
+// or in a listener that takes connections. A listener that only drains keeps the
+// old filters for connections that are closing.
+func shows(dump []byte, marker string) (bool, error) {
+	var content struct {
+		Configs []struct {
+			RouteConfig json.RawMessage `json:"route_config"`
+			ActiveState json.RawMessage `json:"active_state"`
+		} `json:"configs"`
+	}
+	if err := json.Unmarshal(dump, &content); err != nil {
+		return false, fmt.Errorf("config_dump: %w", err)
+	}
+	for _, c := range content.Configs {
+		if bytes.Contains(c.RouteConfig, []byte(`"`+marker)) || bytes.Contains(c.ActiveState, []byte(`"`+marker)) {
+			return true, nil
+		}
+	}
+	return false, nil
+}

@@ -1,0 +1,140 @@
+package experiments
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/faultline-mesh/faultline/injector"
+	"github.com/faultline-mesh/faultline/loadgen"
+)
+
+// Lengths of the phases when the experiment does not set them.
+const (
+	DefaultSettle   = 5 * time.Second
+	DefaultDuration = 10 * time.Second
+	DefaultRecovery = 5 * time.Second
+)
+
+// Matcher judges a [Phase]. It is what gomega calls a matcher, so every gomega
+// matcher satisfies it, those of package assertions among them. A match error
+// with a method NoSamples() bool that returns true leaves the question open; any
+// other error means that the matcher was used wrongly.
+type Matcher interface {
+	Match(actual any) (bool, error)
+	FailureMessage(actual any) string
+	NegatedFailureMessage(actual any) string
+}
+
+// Experiment is a hypothesis about a mesh, and how to try it. Without faults it
+// proves what needs none: routing, splits. Experiments are values: a Runner does
+// not change them.
+type Experiment struct {
+	// Name is short, for lists and file names. Empty: the Title serves.
+	Name string
+	// Title says what should stay true, as a sentence. Required.
+	Title string
+	// Faults are in force together during the fault phase.
+	Faults []injector.Fault
+	// Load runs through all phases. Its Duration is the experiment's business and
+	// must be zero. Required.
+	Load loadgen.Load
+	// Gateway is the Service, "namespace/name", by which the load enters the mesh,
+	// for example "istio-system/istio-ingressgateway". Its address is taken from
+	// the load balancer's status or, without one, from a node port. Empty: the
+	// load goes where its URL says.
+	Gateway string
+
+	// SteadyState must hold in Baseline, During and Recovery.
+	SteadyState []Matcher
+	// Healthy must hold in Baseline and Recovery, while no fault is in force.
+	Healthy []Matcher
+	// During must hold in the fault phase.
+	During []Matcher
+	// Recovered must hold in Recovery.
+	Recovered []Matcher
+	// HaltWhen ends the fault phase early as soon as one of them matches what has
+	// been seen of it; asked every second.
+	HaltWhen []Matcher
+
+	// BlastRadius bounds what the faults may touch.
+	BlastRadius injector.BlastRadius
+
+	Settle   time.Duration // length of Baseline; DefaultSettle when zero
+	Duration time.Duration // length of During; DefaultDuration when zero
+	Recovery time.Duration // length of Recovery; DefaultRecovery when zero
+}
+
+// InputError says what is wrong with an experiment or its plan. Nothing has been
+// written to the mesh.
+type InputError struct{ Err error }
+
+// Error says what is wrong, one problem a line.
+func (e *InputError) Error() string { return e.Err.Error() }
+
+// Unwrap returns the problems.
+func (e *InputError) Unwrap() error { return e.Err }
+
+// Validate reports everything that is wrong with e, or nil. It asks no cluster.
+func (e Experiment) Validate() error {
+	var errs []error
+	if strings.TrimSpace(e.Title) == "" {
+		errs = append(errs, errors.New("title: is missing"))
+	}
+	if len(e.SteadyState)+len(e.Healthy)+len(e.During)+len(e.Recovered) == 0 {
+		errs = append(errs, errors.New("steadyState: is empty, and so are healthy, during and recovered; an experiment needs something to judge"))
+	}
+	if len(e.SteadyState)+len(e.Healthy) == 0 && len(e.Faults) > 0 {
+		errs = append(errs, errors.New("steadyState: is empty, and so is healthy; without them nobody knows that the baseline was good"))
+	}
+	for _, phase := range []struct {
+		field  string
+		length time.Duration
+	}{{"settle", e.Settle}, {"duration", e.Duration}, {"recovery", e.Recovery}} {
+		if phase.length < 0 {
+			errs = append(errs, fmt.Errorf("%s: %s is negative, want a positive duration such as 10s", phase.field, phase.length))
+		}
+	}
+	if e.Load.Duration != 0 {
+		errs = append(errs, fmt.Errorf("load.duration: found %s; the phases of the experiment decide how long load runs", e.Load.Duration))
+	}
+	if err := e.Load.Validate(); err != nil {
+		errs = append(errs, prefixed("load.", err))
+	}
+	if e.Gateway != "" && len(strings.Split(e.Gateway, "/")) != 2 {
+		errs = append(errs, fmt.Errorf("gateway: found %q, want \"namespace/name\" of a Service", e.Gateway))
+	}
+	if len(e.Faults) > 0 {
+		errs = append(errs, injector.ValidateFaults(e.Faults, e.BlastRadius))
+	}
+	return errors.Join(errs...)
+}
+
+func (e Experiment) withDefaults() Experiment {
+	if e.Name == "" {
+		e.Name = e.Title
+	}
+	for _, phase := range []struct {
+		length *time.Duration
+		usual  time.Duration
+	}{{&e.Settle, DefaultSettle}, {&e.Duration, DefaultDuration}, {&e.Recovery, DefaultRecovery}} {
+		if *phase.length == 0 {
+			*phase.length = phase.usual
+		}
+	}
+	return e
+}
+
+// prefixed puts a field path before each of the joined errors.
+func prefixed(path string, err error) error {
+	joined, ok := err.(interface{ Unwrap() []error }) //nolint:errorlint // only the outermost join is ours to take apart
+	if !ok {
+		return fmt.Errorf("%s%w", path, err)
+	}
+	var errs []error
+	for _, one := range joined.Unwrap() {
+		errs = append(errs, fmt.Errorf("%s%w", path, one))
+	}
+	return errors.Join(errs...)
+}

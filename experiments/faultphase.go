@@ -1,0 +1,78 @@
+package experiments
+
+import (
+	"context"
+	"errors"
+	"fmt"
+)
+
+// withFaults injects the plan, calls body when every affected proxy shows it,
+// and takes it out again whatever happens: an error, a panic, the end of ctx.
+func (t *trial) withFaults(ctx context.Context, body func() error) (err error) {
+	if len(t.plan.Edits) == 0 {
+		t.report.Clean = true
+		return body()
+	}
+	t.tell("inject", "injecting "+t.faultList())
+	t.log.Info("inject", "run", t.report.Run, "objects", t.report.Objects)
+	injection, err := t.injector.Inject(ctx, t.plan) // usable even with err
+	defer func() {
+		t.tell("revert", "taking every fault out")
+		// Revert outlives ctx: a cancelled experiment must still clean up.
+		after, cancel := context.WithTimeoutCause(context.WithoutCancel(ctx), t.revert,
+			fmt.Errorf("revert: gave up after %s", t.revert))
+		defer cancel()
+		reverted := injection.Revert(after)
+		t.report.Clean = reverted == nil
+		if reverted == nil {
+			t.report.Reverted = t.await(after, false)
+		}
+		t.log.Info("revert", "run", t.report.Run, "clean", t.report.Clean)
+		err = errors.Join(err, reverted)
+	}()
+	if err != nil {
+		return fmt.Errorf("inject: %w", err)
+	}
+	waiting, stop := context.WithTimeout(ctx, t.barrier)
+	defer stop()
+	t.report.Injected = t.await(waiting, true)
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	if len(t.report.Injected.Late) > 0 {
+		return nil // judge says Inconclusive
+	}
+	return body()
+}
+
+// fault is the fault phase, up to its end or a halt.
+func (t *trial) fault(ctx context.Context) error {
+	err := t.pass(ctx, t.experiment.Duration, &t.report.During, t.halts)
+	if err != nil {
+		return err
+	}
+	t.report.Evidence, err = t.evidence(ctx)
+	return err
+}
+
+// halts asks the halt conditions about what has been seen of the fault phase.
+func (t *trial) halts(p Phase) bool {
+	for _, m := range t.experiment.HaltWhen {
+		if ok, err := m.Match(p); ok && err == nil {
+			t.halted = fmt.Sprintf("%s; %s", wanted(m, p), p.Load)
+			return true
+		}
+	}
+	return false
+}
+
+func (t *trial) faultList() string {
+	text := ""
+	for i, f := range t.experiment.Faults {
+		if i > 0 {
+			text += ", "
+		}
+		text += f.String()
+	}
+	return text
+}

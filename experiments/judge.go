@@ -1,0 +1,99 @@
+package experiments
+
+import (
+	"fmt"
+	"strings"
+)
+
+// judge draws the verdict from a report: a pure function, one row of the table
+// in docs/verdicts.md after the other. interrupted is why the run could not be
+// completed, or nil.
+func judge(r *Report, halted string, interrupted error) (Verdict, string) {
+	switch {
+	case halted != "":
+		return Halted, "halted: " + halted
+	case interrupted != nil:
+		return Inconclusive, fmt.Sprintf("the run was not completed: %v", interrupted)
+	}
+	if reason := unproven(r); reason != "" {
+		return Inconclusive, reason
+	}
+	for _, phase := range []Phase{r.During, r.Recovery} {
+		for _, check := range phase.Checks {
+			if !check.Held && !check.NoSamples {
+				return Deviated, fmt.Sprintf("%s: %s", phase.Name, check.Text)
+			}
+		}
+	}
+	for _, phase := range []Phase{r.During, r.Recovery} {
+		for _, check := range phase.Checks {
+			if check.NoSamples {
+				return Inconclusive, fmt.Sprintf("%s: too few samples to judge: %s", phase.Name, check.Text)
+			}
+		}
+	}
+	return Held, held(r)
+}
+
+// unproven returns why the run proves nothing, whatever its matchers say.
+func unproven(r *Report) string {
+	if reason := unhealthy(r.Baseline); reason != "" {
+		return reason
+	}
+	for _, late := range []struct {
+		c    Convergence
+		what string
+	}{{r.Injected, "show the fault"}, {r.Reverted, "drop the fault"}} {
+		if n := len(late.c.Late); n > 0 {
+			return fmt.Sprintf("%d of %d proxies did not %s in time: %s", n, late.c.Proxies, late.what, strings.Join(late.c.Late, "; "))
+		}
+	}
+	for _, e := range r.Evidence {
+		switch {
+		case e.Fired == 0:
+			return fmt.Sprintf("nothing shows that the fault fired (%s): no answer carried the header x-faultline-run, "+
+				"and neither the fault counters nor the access logs of the proxies show it; let the apps forward the request "+
+				"headers baggage or x-faultline-run, and enable the proxies' access log", e.Fault)
+		case e.Off != "":
+			return e.Off
+		}
+	}
+	if r.During.Load.Requests() == 0 {
+		return "no request was sent during the fault phase; make it longer or raise load.rate"
+	}
+	return ""
+}
+
+// unhealthy returns why the baseline is no ground to stand on, or nothing.
+func unhealthy(baseline Phase) string {
+	for _, check := range baseline.Checks {
+		if !check.Held {
+			return fmt.Sprintf("the baseline was not good, so nothing was injected: %s", check.Text)
+		}
+	}
+	if baseline.Load.Requests() == 0 {
+		return "no request was answered in the baseline, so nothing was injected; is the load's URL right?"
+	}
+	return ""
+}
+
+// held sums up a success.
+func held(r *Report) string {
+	checks := len(r.Baseline.Checks) + len(r.During.Checks) + len(r.Recovery.Checks)
+	text := fmt.Sprintf("all %d checks held", checks)
+	if len(r.Evidence) > 0 {
+		text += fmt.Sprintf(", with the fault in force on %d of %d proxies", r.Injected.Proxies, r.Injected.Proxies)
+		for _, e := range r.Evidence {
+			text += "; " + e.String()
+		}
+	}
+	return text
+}
+
+// String renders the evidence as a clause.
+func (e Evidence) String() string {
+	if e.Of > 0 {
+		return fmt.Sprintf("%s fired on %d of %d requests (%s)", e.Fault, e.Fired, e.Of, e.Source)
+	}
+	return fmt.Sprintf("%s fired %d times (%s)", e.Fault, e.Fired, e.Source)
+}

@@ -1,0 +1,91 @@
+package experiments
+
+import (
+	"time"
+
+	"github.com/faultline-mesh/faultline/loadgen"
+	"github.com/faultline-mesh/faultline/observe"
+)
+
+// Verdict is what an experiment found.
+type Verdict int
+
+// The zero value leaves the question open.
+const (
+	Inconclusive Verdict = iota // the question is open; the report's reason says why
+	Held                        // the fault was proven, and every matcher held
+	Deviated                    // the fault was proven, and a matcher did not hold
+	Halted                      // a halt condition matched, and the fault was taken out early
+)
+
+// String returns the verdict's name.
+func (v Verdict) String() string {
+	return [...]string{"Inconclusive", "Held", "Deviated", "Halted"}[v]
+}
+
+// MarshalText makes the verdict a word in JSON.
+func (v Verdict) MarshalText() ([]byte, error) { return []byte(v.String()), nil }
+
+// Names of the phases.
+const (
+	BaselinePhase = "baseline"
+	DuringPhase   = "during"
+	RecoveryPhase = "recovery"
+)
+
+// Report is what a run saw, and what follows from it. A phase that was not
+// reached is zero.
+type Report struct {
+	Name    string  // of the experiment
+	Title   string  // of the experiment
+	Run     string  // id of this run, which names all it wrote
+	Verdict Verdict // what follows
+	Reason  string  // why, a full sentence; the first thing to read
+
+	Baseline, During, Recovery Phase
+
+	Evidence []Evidence  // per fault, what shows that it fired
+	Injected Convergence // how the fault reached the proxies
+	Reverted Convergence // how it left them
+	Objects  []string    // objects that were edited, as "Kind namespace/name"
+	Clean    bool        // whether every edit is known to have been taken back
+}
+
+// Phase is one part of a run. Matchers of package assertions take it as it is.
+type Phase struct {
+	Name     string
+	From, To time.Time
+	Load     loadgen.Result // requests whose intended time lies in the phase
+	Mesh     observe.Change // what the observed proxies counted in it
+	Checks   []Check        // in the order of the experiment
+}
+
+// LoadResult returns the requests of the phase.
+func (p Phase) LoadResult() loadgen.Result { return p.Load }
+
+// MeshChange returns what the proxies counted in the phase.
+func (p Phase) MeshChange() observe.Change { return p.Mesh }
+
+// Check is one matcher's answer about one phase.
+type Check struct {
+	Held      bool
+	NoSamples bool   // there was too little to judge by
+	Text      string // why it did not hold, or that it did; starts with what was wanted
+}
+
+// Evidence says what shows that a fault fired.
+type Evidence struct {
+	Fault  string // for example "delay 2s at 100% on recommendations.shop, in the caller's proxy"
+	Source string // where it was read: "response header", "access log", "fault counters"; empty when nowhere
+	Fired  int    // requests that the fault hit
+	Of     int    // requests that met it; zero where the source cannot tell
+	Off    string // why the fired share cannot be the percent that was asked; empty when it can
+}
+
+// Convergence says how a change reached the proxies.
+type Convergence struct {
+	Proxies int           // proxies that had to show it
+	P50     time.Duration // from the last write until half of them did
+	Max     time.Duration // until all of them did
+	Late    []string      // those that did not within the limit, with what they show instead
+}

@@ -1,0 +1,160 @@
+package experiments
+
+import (
+	"encoding/json"
+	"time"
+
+	"github.com/faultline-mesh/faultline/loadgen"
+	"github.com/faultline-mesh/faultline/observe"
+)
+
+// The report as JSON: what scripts and CI read, without the single samples.
+type (
+	reportJSON struct {
+		Experiment  string               `json:"experiment"`
+		Title       string               `json:"title"`
+		Verdict     Verdict              `json:"verdict"`
+		Reason      string               `json:"reason"`
+		Run         string               `json:"run"`
+		Phases      map[string]phaseJSON `json:"phases"`
+		Evidence    evidenceJSON         `json:"evidence"`
+		Convergence convergencesJSON     `json:"convergence"`
+		Revert      revertJSON           `json:"revert"`
+	}
+	phaseJSON struct {
+		From   time.Time   `json:"from"`
+		To     time.Time   `json:"to"`
+		Load   loadJSON    `json:"load"`
+		Checks []checkJSON `json:"checks"`
+	}
+	loadJSON struct {
+		Requests    int         `json:"requests"`
+		SuccessRate float64     `json:"successRate"`
+		Codes       map[int]int `json:"codes"`
+		P50         string      `json:"p50"`
+		P99         string      `json:"p99"`
+		Max         string      `json:"max"`
+	}
+	checkJSON struct {
+		Held bool   `json:"held"`
+		Text string `json:"text"`
+	}
+	evidenceJSON struct {
+		Faults    []faultJSON    `json:"faults"`
+		Ejections []ejectionJSON `json:"ejections"`
+	}
+	faultJSON struct {
+		Fault  string `json:"fault"`
+		Source string `json:"source"`
+		Fired  int    `json:"fired"`
+		Of     int    `json:"of,omitempty"`
+	}
+	ejectionJSON struct {
+		Host         string     `json:"host"`
+		Service      string     `json:"service"`
+		Proxy        string     `json:"proxy"`
+		At           time.Time  `json:"at"`
+		Errors       uint64     `json:"errors"`
+		ReadmittedAt *time.Time `json:"readmittedAt,omitempty"`
+	}
+	convergencesJSON struct {
+		Inject convergenceJSON `json:"inject"`
+		Revert convergenceJSON `json:"revert"`
+	}
+	convergenceJSON struct {
+		Proxies int      `json:"proxies"`
+		P50     string   `json:"p50"`
+		Max     string   `json:"max"`
+		Late    []string `json:"late,omitempty"`
+	}
+	revertJSON struct {
+		Clean   bool     `json:"clean"`
+		Objects []string `json:"objects"`
+	}
+)
+
+// MarshalJSON renders the report for machines. Durations are strings as Go
+// writes them, times are RFC 3339, rates are between 0 and 1.
+func (r *Report) MarshalJSON() ([]byte, error) {
+	out := reportJSON{
+		Experiment: r.Name, Title: r.Title, Verdict: r.Verdict, Reason: r.Reason, Run: r.Run,
+		Phases:      map[string]phaseJSON{},
+		Evidence:    evidenceJSON{Faults: []faultJSON{}, Ejections: []ejectionJSON{}},
+		Convergence: convergencesJSON{Inject: r.Injected.json(), Revert: r.Reverted.json()},
+		Revert:      revertJSON{Clean: r.Clean, Objects: append([]string{}, r.Objects...)},
+	}
+	for _, p := range r.Phases() {
+		out.Phases[p.Name] = p.json()
+	}
+	for _, e := range r.Evidence {
+		out.Evidence.Faults = append(out.Evidence.Faults, faultJSON{Fault: e.Fault, Source: e.Source, Fired: e.Fired, Of: e.Of})
+	}
+	for _, e := range r.Ejections() {
+		ejection := ejectionJSON{
+			Host: e.Address, Service: e.Cluster.Service, Proxy: e.Proxy.String(), At: e.At, Errors: e.Errors,
+		}
+		if !e.ReadmittedAt.IsZero() {
+			ejection.ReadmittedAt = &e.ReadmittedAt
+		}
+		out.Evidence.Ejections = append(out.Evidence.Ejections, ejection)
+	}
+	return json.Marshal(out)
+}
+
+// Phases returns the phases that were reached, in order.
+func (r *Report) Phases() []Phase {
+	var reached []Phase
+	for _, p := range []Phase{r.Baseline, r.During, r.Recovery} {
+		if !p.To.IsZero() {
+			reached = append(reached, p)
+		}
+	}
+	return reached
+}
+
+// Ejections returns every ejection that was seen, each once, by time: its last
+// state is what counts, so one that ended in Recovery shows when.
+func (r *Report) Ejections() []observe.Ejection {
+	var all []observe.Ejection
+	for _, p := range r.Phases() {
+		for _, e := range p.Mesh.Ejections {
+			known := false
+			for i := range all {
+				if all[i].At.Equal(e.At) && all[i].Address == e.Address && all[i].Proxy.String() == e.Proxy.String() {
+					e.Errors = all[i].Errors // those of the phase in which it happened
+					all[i], known = e, true
+				}
+			}
+			if !known {
+				all = append(all, e)
+			}
+		}
+	}
+	return all
+}
+
+func (p Phase) json() phaseJSON {
+	out := phaseJSON{From: p.From, To: p.To, Load: newLoadJSON(p.Load), Checks: []checkJSON{}}
+	for _, c := range p.Checks {
+		out.Checks = append(out.Checks, checkJSON{Held: c.Held, Text: c.Text})
+	}
+	return out
+}
+
+func newLoadJSON(l loadgen.Result) loadJSON {
+	out := loadJSON{Requests: l.Requests(), Codes: l.Codes()}
+	out.SuccessRate, _ = l.SuccessRate()
+	for _, q := range []struct {
+		at   float64
+		into *string
+	}{{0.50, &out.P50}, {0.99, &out.P99}, {1, &out.Max}} {
+		if d, ok := l.Quantile(q.at); ok {
+			*q.into = d.String()
+		}
+	}
+	return out
+}
+
+func (c Convergence) json() convergenceJSON {
+	return convergenceJSON{Proxies: c.Proxies, P50: c.P50.String(), Max: c.Max.String(), Late: c.Late}
+}

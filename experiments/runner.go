@@ -1,0 +1,137 @@
+package experiments
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
+
+	"github.com/faultline-mesh/faultline/injector"
+)
+
+// Budgets of the parts of a run that have no length of their own.
+const (
+	DefaultBarrierBudget = 15 * time.Second // for a change to reach every affected proxy
+	DefaultRevertBudget  = 30 * time.Second // for taking all faults out, whatever went before
+	calmBudget           = 60 * time.Second // for hosts that an earlier run got ejected to come back
+	haltEvery            = time.Second      // how often HaltWhen is asked
+)
+
+// Runner runs experiments against one cluster. Safe for concurrent use: runs do
+// not share anything but the cluster.
+type Runner struct {
+	config   *rest.Config
+	kube     kubernetes.Interface
+	injector *injector.Injector
+
+	log      *slog.Logger
+	progress func(Event)
+	barrier  time.Duration
+	revert   time.Duration
+}
+
+// Option changes how a Runner works.
+type Option func(*Runner)
+
+// WithLogger makes the Runner log what it writes to the mesh. The default is
+// silence.
+func WithLogger(l *slog.Logger) Option { return func(r *Runner) { r.log = l } }
+
+// WithProgress calls f for each step of a run, one call at a time.
+func WithProgress(f func(Event)) Option { return func(r *Runner) { r.progress = f } }
+
+// WithBarrierBudget bounds the wait for a change to reach every affected proxy.
+func WithBarrierBudget(d time.Duration) Option { return func(r *Runner) { r.barrier = d } }
+
+// WithRevertBudget bounds how long taking all faults out may take.
+func WithRevertBudget(d time.Duration) Option { return func(r *Runner) { r.revert = d } }
+
+// NewRunner returns a Runner for the cluster that config reaches.
+func NewRunner(config *rest.Config, options ...Option) (*Runner, error) {
+	kube, err := kubernetes.NewForConfig(config)
+	if err != nil {
+		return nil, fmt.Errorf("kubeconfig: %w", err)
+	}
+	in, err := injector.New(config)
+	if err != nil {
+		return nil, err
+	}
+	r := &Runner{
+		config: config, kube: kube, injector: in,
+		log: slog.New(slog.DiscardHandler), progress: func(Event) {},
+		barrier: DefaultBarrierBudget, revert: DefaultRevertBudget,
+	}
+	for _, option := range options {
+		option(r)
+	}
+	return r, nil
+}
+
+// Run performs e and reports what it saw. A hypothesis that does not hold is a
+// verdict, not an error. Before anything is written to the mesh, an error says
+// why the experiment cannot be done ([InputError] when e or its plan is wrong).
+// After that, Run reverts before it returns, whatever happens; only if that
+// fails is there an error, [injector.NotRevertedError], beside the report.
+func (r *Runner) Run(ctx context.Context, e Experiment) (report *Report, err error) {
+	e = e.withDefaults()
+	if err := e.Validate(); err != nil {
+		return nil, &InputError{fmt.Errorf("experiment %q: %w", e.Title, err)}
+	}
+	t, err := r.prepare(ctx, e)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, t.close()) }()
+	report = t.report
+
+	interrupted := t.observe(ctx, e.Settle, &report.Baseline)
+	if interrupted != nil || unhealthy(report.Baseline) != "" {
+		report.Clean = true
+		t.finish(interrupted)
+		return report, nil
+	}
+	err = t.withFaults(ctx, func() error { return t.fault(ctx) })
+	interrupted, notReverted := separate(err)
+	if interrupted == nil && notReverted == nil && t.halted == "" {
+		interrupted = t.observe(ctx, e.Recovery, &report.Recovery)
+	}
+	t.finish(interrupted)
+	return report, notReverted
+}
+
+// Plan computes what a run of e would write, and writes nothing. The same
+// problems that make Run return an error before its first write make Plan return
+// it.
+func (r *Runner) Plan(ctx context.Context, e Experiment) (injector.Plan, error) {
+	e = e.withDefaults()
+	if err := e.Validate(); err != nil {
+		return injector.Plan{}, &InputError{fmt.Errorf("experiment %q: %w", e.Title, err)}
+	}
+	return r.plan(ctx, injector.NewRunID(), e)
+}
+
+func (r *Runner) plan(ctx context.Context, run string, e Experiment) (injector.Plan, error) {
+	if len(e.Faults) == 0 {
+		return injector.Plan{Run: run}, nil
+	}
+	until := r.injector.Now().Add(e.Settle + e.Duration + r.barrier + r.revert + time.Minute)
+	plan, err := r.injector.Plan(ctx, run, e.Faults, e.BlastRadius, until)
+	if err != nil {
+		return plan, &InputError{fmt.Errorf("experiment %q: %w", e.Title, err)}
+	}
+	return plan, nil
+}
+
+// separate tells a fault that is left in the mesh from everything else that cut
+// a run short.
+func separate(err error) (interrupted, notReverted error) {
+	var left *injector.NotRevertedError
+	if errors.As(err, &left) {
+		return err, err
+	}
+	return err, nil
+}

@@ -1,0 +1,69 @@
+package experiments
+
+import (
+	"fmt"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/faultline-mesh/faultline/observe"
+)
+
+// String tells the whole report to people. The first line is the answer: the
+// verdict, the experiment and the reason.
+func (r *Report) String() string {
+	var text strings.Builder
+	fmt.Fprintf(&text, "%s: %s: %s\n", r.Verdict, r.Name, indented(r.Reason, "    "))
+	fmt.Fprintf(&text, "  %s (run %s)\n", r.Title, r.Run)
+	table := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
+	row := func(head, content string) { fmt.Fprintf(table, "  %s\t%s\n", head, indented(content, "  \t    ")) }
+	for _, p := range r.Phases() {
+		row(p.Name, p.Load.String())
+		for _, c := range p.Checks {
+			row("", c.mark()+c.Text)
+		}
+	}
+	for _, e := range r.Evidence {
+		if e.Fired > 0 {
+			row("evidence", e.String())
+		}
+	}
+	for _, e := range r.Ejections() {
+		row("ejected", ejectionText(e))
+	}
+	if len(r.Objects) > 0 {
+		row("mesh", r.meshText())
+	}
+	_ = table.Flush() //nolint:errcheck // a strings.Builder takes everything
+	return text.String()
+}
+
+func (c Check) mark() string {
+	switch {
+	case c.Held:
+		return "held  "
+	case c.NoSamples:
+		return "open  "
+	default:
+		return "NOT   "
+	}
+}
+
+func ejectionText(e observe.Ejection) string {
+	back := "still out at the end"
+	if !e.ReadmittedAt.IsZero() {
+		back = fmt.Sprintf("readmitted after %.1fs", e.ReadmittedAt.Sub(e.At).Seconds())
+	}
+	return fmt.Sprintf("%s of %s by %s after %d errors, %s", e.Address, e.Cluster.Service, e.Proxy, e.Errors, back)
+}
+
+func (r *Report) meshText() string {
+	state := "NOT every fault is known to be out"
+	if r.Clean {
+		state = "every fault is out again"
+	}
+	return fmt.Sprintf("in force on %d proxies after %s, gone after %s; %s: %s", r.Injected.Proxies,
+		r.Injected.Max.Round(time.Millisecond), r.Reverted.Max.Round(time.Millisecond), state, strings.Join(r.Objects, ", "))
+}
+
+func indented(text, by string) string { return strings.ReplaceAll(text, "\n", "\n"+by) }

@@ -1,0 +1,265 @@
+package experiments
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/faultline-mesh/faultline/injector"
+	"github.com/faultline-mesh/faultline/loadgen"
+	"github.com/faultline-mesh/faultline/observe"
+)
+
+// trial is one run of one experiment: what Runner.Run needs to keep between its
+// steps.
+type trial struct {
+	*Runner
+	experiment Experiment
+	plan       injector.Plan
+	mesh       *observe.Mesh
+	proxies    []observe.Proxy // observed throughout
+	recorder   *observe.Recorder
+	load       *loadgen.Running
+	stopLoad   context.CancelFunc
+	report     *Report
+	halted     string // what a halt condition said
+}
+
+// prepare plans the run and begins to observe and to send load. Nothing is
+// written to the mesh.
+func (r *Runner) prepare(ctx context.Context, e Experiment) (t *trial, err error) {
+	t = &trial{Runner: r, experiment: e, report: &Report{Name: e.Name, Title: e.Title, Run: injector.NewRunID()}, stopLoad: func() {}}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, t.close())
+		}
+	}()
+	t.tell("plan", "planning "+e.Title)
+	if err := r.revertExpired(ctx); err != nil {
+		return t, err
+	}
+	if t.plan, err = r.plan(ctx, t.report.Run, e); err != nil {
+		return t, err
+	}
+	for _, edit := range t.plan.Edits {
+		t.report.Objects = append(t.report.Objects, edit.Ref.String())
+	}
+	if t.mesh, err = observe.New(r.config); err != nil {
+		return t, err
+	}
+	if t.proxies, err = t.mesh.Proxies(ctx, t.namespaces()...); err != nil {
+		return t, fmt.Errorf("find proxies: %w", err)
+	}
+	if t.recorder, err = t.mesh.Record(ctx, t.proxies, 0); err != nil {
+		return t, fmt.Errorf("observe proxies: %w", err)
+	}
+	if err := t.calm(ctx); err != nil {
+		return t, err
+	}
+	return t, t.startLoad(ctx)
+}
+
+// revertExpired takes out what runs that died have left behind.
+func (r *Runner) revertExpired(ctx context.Context) error {
+	leftovers, err := r.injector.Leftovers(ctx, "")
+	if err != nil {
+		return fmt.Errorf("look for leftovers: %w", err)
+	}
+	var expired []injector.Leftover
+	for _, l := range leftovers {
+		if l.Expired {
+			r.log.Info("reverting an expired fault", "object", l.Ref.String(), "run", l.Run)
+			expired = append(expired, l)
+		}
+	}
+	return r.injector.RevertLeftovers(ctx, expired)
+}
+
+// namespaces are where the observed proxies live: those of the faults and of the
+// blast radius; with neither, all.
+func (t *trial) namespaces() []string {
+	names := map[string]bool{}
+	for _, f := range t.experiment.Faults {
+		names[f.On.Namespace] = true
+	}
+	for _, n := range t.experiment.BlastRadius.Namespaces {
+		names[n] = true
+	}
+	return slices.Sorted(maps.Keys(names))
+}
+
+// calm waits until no host is ejected, so that an earlier experiment does not
+// leak into this baseline.
+func (t *trial) calm(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, calmBudget)
+	defer cancel()
+	for {
+		var open []observe.Ejection
+		for _, e := range t.recorder.Ejections() {
+			if e.ReadmittedAt.IsZero() {
+				open = append(open, e)
+			}
+		}
+		if len(open) == 0 {
+			_, err := t.recorder.Cut(ctx) // the baseline begins here
+			return err
+		}
+		t.tell("baseline", fmt.Sprintf("waiting for %d host(s) that are still ejected, such as %s", len(open), open[0].Address))
+		if err := pause(ctx, 100*time.Millisecond); err != nil {
+			return fmt.Errorf("the mesh is not calm: %s sees host %s of %s ejected since %s: %w",
+				open[0].Proxy, open[0].Address, open[0].Cluster.Service, open[0].At.Format(time.TimeOnly), err)
+		}
+	}
+}
+
+// startLoad sends the run's own requests until close.
+func (t *trial) startLoad(ctx context.Context) (err error) {
+	load := t.experiment.Load
+	load.Header = runHeader(load.Header, t.report.Run)
+	if t.experiment.Gateway != "" {
+		if load.ConnectTo, err = entry(ctx, t.kube, t.experiment.Gateway, load.URL); err != nil {
+			return &InputError{fmt.Errorf("experiment %q: %w", t.experiment.Title, err)}
+		}
+	}
+	ctx, t.stopLoad = context.WithCancel(context.WithoutCancel(ctx))
+	t.load, err = load.Start(ctx)
+	return err
+}
+
+// runHeader adds the run's headers to the user's; members of a baggage that the
+// user sends stay.
+func runHeader(header map[string]string, run string) map[string]string {
+	all := injector.Headers(run)
+	for name, value := range header {
+		if strings.EqualFold(name, injector.HeaderBaggage) {
+			all[injector.HeaderBaggage] = value + "," + all[injector.HeaderBaggage]
+		} else {
+			all[name] = value
+		}
+	}
+	return all
+}
+
+// observe lets a phase without new faults pass and judges it.
+func (t *trial) observe(ctx context.Context, length time.Duration, p *Phase) error {
+	return t.pass(ctx, length, p, nil)
+}
+
+// pass lets a phase pass: it begins where the recorder was cut last, and ends
+// after its length, or when stop says so.
+func (t *trial) pass(ctx context.Context, length time.Duration, p *Phase, stop func(Phase) bool) error {
+	p.Name = t.phaseName(p)
+	p.From = time.Now()
+	if _, err := t.recorder.Cut(ctx); err != nil {
+		return err
+	}
+	for end := p.From.Add(length); time.Now().Before(end); {
+		left := time.Until(end)
+		t.progress(Event{
+			Run: t.report.Run, Step: p.Name, Left: left.Round(time.Second), Again: left < length-haltEvery/2,
+			Text: t.load.Result().Between(p.From, time.Now()).String(),
+		})
+		if err := pause(ctx, min(haltEvery, left)); err != nil {
+			return err
+		}
+		so := *p
+		so.To, so.Load = time.Now(), t.load.Result().Between(p.From, time.Now())
+		if stop != nil && stop(so) {
+			break
+		}
+	}
+	return t.cut(ctx, p)
+}
+
+// cut ends a phase and judges it by what has been seen until now; finish judges
+// again when the requests on their way have been answered.
+func (t *trial) cut(ctx context.Context, p *Phase) (err error) {
+	p.To = time.Now()
+	if p.Mesh, err = t.recorder.Cut(ctx); err != nil {
+		return fmt.Errorf("observe proxies: %w", err)
+	}
+	p.Load = t.load.Result().Between(p.From, p.To)
+	p.Checks = checks(t.matchers(p), *p)
+	return nil
+}
+
+func (t *trial) phaseName(p *Phase) string {
+	switch p {
+	case &t.report.Baseline:
+		return BaselinePhase
+	case &t.report.During:
+		return DuringPhase
+	default:
+		return RecoveryPhase
+	}
+}
+
+// matchers are those that must hold in a phase.
+func (t *trial) matchers(p *Phase) [][]Matcher {
+	e := t.experiment
+	switch p {
+	case &t.report.Baseline:
+		return [][]Matcher{e.SteadyState, e.Healthy}
+	case &t.report.During:
+		return [][]Matcher{e.SteadyState, e.During}
+	default:
+		return [][]Matcher{e.SteadyState, e.Healthy, e.Recovered}
+	}
+}
+
+// finish ends the load, judges every phase by all its requests, and draws the
+// verdict.
+func (t *trial) finish(interrupted error) {
+	t.stopLoad()
+	all, err := t.load.Wait()
+	if err != nil && !errors.Is(err, context.Canceled) {
+		interrupted = errors.Join(interrupted, err)
+	}
+	for _, p := range []*Phase{&t.report.Baseline, &t.report.During, &t.report.Recovery} {
+		if !p.To.IsZero() {
+			p.Load = all.Between(p.From, p.To)
+			p.Checks = checks(t.matchers(p), *p)
+		}
+	}
+	t.report.Verdict, t.report.Reason = judge(t.report, t.halted, interrupted)
+	t.tell("verdict", fmt.Sprintf("%s: %s", t.report.Verdict, t.report.Reason))
+}
+
+// close ends everything that the trial started.
+func (t *trial) close() error {
+	t.stopLoad()
+	var errs []error
+	if t.load != nil {
+		if _, err := t.load.Wait(); err != nil && !errors.Is(err, context.Canceled) {
+			errs = append(errs, err)
+		}
+	}
+	if t.recorder != nil {
+		// Cut has told what could not be read in a phase that counts.
+		_ = t.recorder.Stop() //nolint:errcheck // see above
+	}
+	if t.mesh != nil {
+		errs = append(errs, t.mesh.Close())
+	}
+	return errors.Join(errs...)
+}
+
+func (t *trial) tell(step, text string) {
+	t.progress(Event{Run: t.report.Run, Step: step, Text: text})
+}
+
+// pause waits, or returns why ctx ended.
+func pause(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-timer.C:
+		return nil
+	}
+}

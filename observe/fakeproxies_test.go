@@ -1,0 +1,96 @@
+package observe
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"testing"
+	"time"
+)
+
+// fakeProxies answers a Recorder.
+type fakeProxies struct {
+	mu      sync.Mutex
+	hosts   map[string][]Host // by Pod
+	stats   map[string]uint64
+	errs    map[string]error
+	reads   map[string]int
+	reading int // readings under way
+	most    int // the most there were
+	takes   map[string]time.Duration
+}
+
+func newFakeProxies() *fakeProxies {
+	return &fakeProxies{hosts: map[string][]Host{}, stats: map[string]uint64{}, errs: map[string]error{}, reads: map[string]int{}, takes: map[string]time.Duration{}}
+}
+
+func (f *fakeProxies) set(p Proxy, hosts ...Host) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.hosts[p.Pod] = hosts
+}
+
+func (f *fakeProxies) fail(p Proxy, err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.errs[p.Pod] = err
+}
+
+// slow says how long readings of p take from now on.
+func (f *fakeProxies) slow(p Proxy, takes time.Duration) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.takes[p.Pod] = takes
+}
+
+func (f *fakeProxies) readsOf(p Proxy) int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.reads[p.Pod]
+}
+
+func (f *fakeProxies) readHosts(ctx context.Context, p Proxy) ([]Host, error) {
+	f.mu.Lock()
+	f.reads[p.Pod]++
+	f.reading++
+	f.most = max(f.most, f.reading)
+	takes := f.takes[p.Pod]
+	f.mu.Unlock()
+	select {
+	case <-time.After(takes):
+	case <-ctx.Done():
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.reading--
+	if err := errors.Join(ctx.Err(), f.errs[p.Pod]); err != nil {
+		return nil, err
+	}
+	return append([]Host(nil), f.hosts[p.Pod]...), nil
+}
+
+func (f *fakeProxies) readState(ctx context.Context, p Proxy) (ProxyState, error) {
+	hosts, err := f.readHosts(ctx, p)
+	if err != nil {
+		return ProxyState{}, err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return ProxyState{Proxy: p, Hosts: hosts, Stats: map[string]uint64{"x": f.stats[p.Pod]}}, nil
+}
+
+// record begins a recording, whose first reading is now.
+func (f *fakeProxies) record(ctx context.Context, t *testing.T, proxies ...Proxy) *Recorder {
+	t.Helper()
+	first := Snapshot{At: time.Now()}
+	for _, p := range proxies {
+		state, err := f.readState(ctx, p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		first.Proxies = append(first.Proxies, state)
+	}
+	r := &Recorder{state: f.readState, hosts: f.readHosts}
+	r.start(ctx, first)
+	return r
+}
