@@ -10,9 +10,13 @@ import "math"
 // of which succeeds with probability p.
 func atMostProb(n, k int, p float64) float64 {
 	switch {
-	case k >= n || p <= 0:
+	case k >= n:
 		return 1
-	case k < 0 || p >= 1:
+	case k < 0:
+		return 0
+	case p <= 0:
+		return 1
+	case p >= 1:
 		return 0
 	case float64(k) >= float64(n)*p: // the other side is the smaller one
 		return 1 - upperSum(n, k+1, p)
@@ -24,9 +28,13 @@ func atMostProb(n, k int, p float64) float64 {
 // of which succeeds with probability p.
 func atLeastProb(n, k int, p float64) float64 {
 	switch {
-	case k <= 0 || p >= 1:
+	case k <= 0:
 		return 1
-	case k > n || p <= 0:
+	case k > n:
+		return 0
+	case p >= 1:
+		return 1
+	case p <= 0:
 		return 0
 	case float64(k) <= float64(n)*p:
 		return 1 - lowerSum(n, k-1, p)

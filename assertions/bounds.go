@@ -1,6 +1,7 @@
 package assertions
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"reflect"
@@ -44,15 +45,12 @@ func (b bound) Match(actual any) (bool, error) {
 // limit.
 func (b bound) compare(actual any) (int, error) {
 	limit, isDuration := b.limit.(time.Duration)
-	duration, gotDuration := actual.(time.Duration)
-	switch {
-	case isDuration && gotDuration:
-		return compare(duration, limit), nil
-	case isDuration:
-		return 0, fmt.Errorf("%s needs a time.Duration to compare with, not %s", b, described(actual))
-	case gotDuration:
-		return 0, fmt.Errorf("%s needs a number to compare with, not the time.Duration %s: write %s(%v*time.Millisecond)",
-			b, duration, b.name(), b.limit)
+	if isDuration {
+		d, ok := actual.(time.Duration)
+		if !ok {
+			return 0, fmt.Errorf("%s needs a time.Duration to compare with, not %s", b, described(actual))
+		}
+		return cmp.Compare(d, limit), nil
 	}
 	number, ok := numberOf(actual)
 	if !ok {
@@ -62,7 +60,7 @@ func (b bound) compare(actual any) (int, error) {
 	if math.IsNaN(number) || math.IsNaN(wanted) {
 		return 0, fmt.Errorf("%s cannot be compared with %v: NaN is not a number", b, number)
 	}
-	return compare(number, wanted), nil
+	return cmp.Compare(number, wanted), nil
 }
 
 // FailureMessage says what actual should have been.
@@ -76,13 +74,11 @@ func (b bound) NegatedFailureMessage(actual any) string {
 }
 
 // String returns the bound as it is written: AtMost(800ms).
-func (b bound) String() string { return fmt.Sprintf("%s(%v)", b.name(), b.limit) }
-
-func (b bound) name() string {
+func (b bound) String() string {
 	if b.atLeast {
-		return "AtLeast"
+		return fmt.Sprintf("AtLeast(%v)", b.limit)
 	}
-	return "AtMost"
+	return fmt.Sprintf("AtMost(%v)", b.limit)
 }
 
 // phrase returns "at least 99%", with the limit in the given unit.
@@ -91,16 +87,6 @@ func (b bound) phrase(in unit) string {
 		return "at least " + in.exact(b.limit)
 	}
 	return "at most " + in.exact(b.limit)
-}
-
-func compare[T float64 | time.Duration](a, b T) int {
-	switch {
-	case a < b:
-		return -1
-	case a > b:
-		return 1
-	}
-	return 0
 }
 
 // numberOf returns the value of a number of any type, but not of a duration.
@@ -119,8 +105,11 @@ func numberOf(v any) (float64, bool) {
 	return 0, false
 }
 
+// described returns what v is, as "the int 5", for texts about misuse.
 func described(v any) string {
-	if _, isNumber := numberOf(v); isNumber {
+	_, isNumber := numberOf(v)
+	_, isDuration := v.(time.Duration)
+	if isNumber || isDuration {
 		return fmt.Sprintf("the %T %v", v, v)
 	}
 	return typeOf(v)

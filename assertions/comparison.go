@@ -2,6 +2,7 @@ package assertions
 
 import (
 	"fmt"
+	"math"
 
 	"github.com/onsi/gomega/format"
 	"github.com/onsi/gomega/types"
@@ -31,18 +32,24 @@ func (c comparison) claim() string {
 
 // check reports why the bound cannot be one, or nil.
 func (c comparison) check() error {
-	limited, ours := c.bound.(bound)
-	if !ours {
-		if m, ok := c.bound.(types.GomegaMatcher); ok && !isNil(m) {
-			return nil
-		}
-		return fmt.Errorf("%s takes AtLeast(x), AtMost(x) or another gomega matcher as its bound, not %s", c.matcher, described(c.bound))
+	if ours, ok := c.bound.(bound); ok {
+		return c.checkLimit(ours)
 	}
-	if c.unit != share {
+	if theirs, ok := c.bound.(types.GomegaMatcher); ok && !isNil(theirs) {
 		return nil
 	}
-	if limit, isNumber := numberOf(limited.limit); !isNumber || limit < 0 || limit > 1 {
-		return fmt.Errorf("%s takes a bound from 0 to 1, as AtLeast(0.99) for 99%%, not %s", c.matcher, limited)
+	return fmt.Errorf("%s takes AtLeast(x), AtMost(x) or another gomega matcher as its bound, not %s", c.matcher, described(c.bound))
+}
+
+func (c comparison) checkLimit(b bound) error {
+	number, isNumber := numberOf(b.limit)
+	switch {
+	case c.unit == share && !(isNumber && 0 <= number && number <= 1): // so written that NaN is out, too
+		return fmt.Errorf("%s takes a bound from 0 to 1, as AtLeast(0.99) for 99%%, not %s", c.matcher, b)
+	case c.unit == duration && isNumber:
+		return fmt.Errorf("%s takes a time.Duration as its bound, as AtMost(800*time.Millisecond), not %s", c.matcher, b)
+	case c.unit == plain && (!isNumber || math.IsNaN(number)):
+		return fmt.Errorf("%s takes a number as its bound, as AtLeast(1), not %s", c.matcher, b)
 	}
 	return nil
 }

@@ -34,7 +34,7 @@ func (q Quantile) String() string {
 // its error is [NoSamples].
 func HaveLatency(q Quantile, bound any) types.GomegaMatcher {
 	const name = "HaveLatency"
-	c := comparison{matcher: name, subject: q.String() + " latency", bound: bound}
+	c := comparison{matcher: name, subject: q.String() + " latency", unit: duration, bound: bound}
 	return &matcher{claim: c.claim(), judge: func(actual any) (finding, error) {
 		if !(0 <= q && q <= 1) { // so written that NaN is out, too
 			return finding{}, fmt.Errorf("%s takes a quantile from 0 to 1, as P99, not %v", name, float64(q))

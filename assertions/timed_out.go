@@ -47,15 +47,15 @@ func timedOut(result loadgen.Result, within time.Duration) finding {
 		failure:  fmt.Sprintf("Expected requests to time out within %s, but none was answered with 504", within),
 		evidence: result.String(),
 	}
-	took := plain.readable(slowest, func(rounded any) bool {
-		duration, ok := rounded.(time.Duration)
-		return ok && (duration <= within) == (slowest <= within)
+	took := duration.readable(slowest, func(rounded any) bool {
+		d, ok := rounded.(time.Duration)
+		return ok && (d <= within) == (slowest <= within)
 	})
 	if count > 0 {
-		found.failure = fmt.Sprintf("Expected requests to time out within %s, but %d of %s took longer, the slowest %s",
-			within, late, plural(count, "504 answer"), took)
+		found.failure = fmt.Sprintf("Expected requests to time out within %s, but %d of %d answers with 504 took longer, the slowest %s",
+			within, late, count, took)
 	}
-	found.negated = fmt.Sprintf("Expected requests not to time out within %s, but there were %s, the slowest after %s",
-		within, plural(count, "504 answer"), took)
+	found.negated = fmt.Sprintf("Expected requests not to time out within %s, but %s with 504 came, the slowest after %s",
+		within, plural(count, "answer"), took)
 	return found
 }

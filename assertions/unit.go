@@ -6,12 +6,13 @@ import (
 	"time"
 )
 
-// unit is how a number is printed. Durations print theirs whatever the unit.
+// unit is what a number counts, and so how it is printed.
 type unit int
 
 const (
-	plain unit = iota // as it is: 3, 1.25
-	share             // from 0 to 1, as percent: 99.5%
+	plain    unit = iota // as it is: 3, 1.25; durations as they print themselves
+	share                // from 0 to 1, printed as percent: 99.5%
+	duration             // 989ms
 )
 
 // exact prints all of v that there is to it.
@@ -50,8 +51,8 @@ func (u unit) round(v any, digits int) any {
 }
 
 func (u unit) print(v any, digits int) string {
-	if duration, ok := v.(time.Duration); ok {
-		return roundDuration(duration, digits).String()
+	if d, ok := v.(time.Duration); ok {
+		return roundDuration(d, digits).String()
 	}
 	number, _ := numberOf(v)
 	suffix := ""

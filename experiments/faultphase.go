@@ -26,6 +26,7 @@ func (t *trial) withFaults(ctx context.Context, body func() error) (err error) {
 		t.report.Clean = reverted == nil
 		if reverted == nil {
 			t.report.Reverted = t.await(after, false)
+			err = errors.Join(err, t.flush(ctx))
 		}
 		t.log.Info("revert", "run", t.report.Run, "clean", t.report.Clean)
 		err = errors.Join(err, reverted)
@@ -42,12 +43,15 @@ func (t *trial) withFaults(ctx context.Context, body func() error) (err error) {
 	if len(t.report.Injected.Late) > 0 {
 		return nil // judge says Inconclusive
 	}
+	if err := t.flush(ctx); err != nil {
+		return err
+	}
 	return body()
 }
 
 // fault is the fault phase, up to its end or a halt.
 func (t *trial) fault(ctx context.Context) error {
-	err := t.pass(ctx, t.experiment.Duration, &t.report.During, t.halts)
+	err := t.observe(ctx, t.experiment.Duration, &t.report.During, t.halts)
 	if err != nil {
 		return err
 	}

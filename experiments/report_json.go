@@ -2,6 +2,7 @@ package experiments
 
 import (
 	"encoding/json"
+	"slices"
 	"time"
 
 	"github.com/faultline-mesh/faultline/loadgen"
@@ -118,14 +119,9 @@ func (r *Report) Ejections() []observe.Ejection {
 	var all []observe.Ejection
 	for _, p := range r.Phases() {
 		for _, e := range p.Mesh.Ejections {
-			known := false
-			for i := range all {
-				if all[i].At.Equal(e.At) && all[i].Address == e.Address && all[i].Proxy.String() == e.Proxy.String() {
-					e.Errors = all[i].Errors // those of the phase in which it happened
-					all[i], known = e, true
-				}
-			}
-			if !known {
+			if i := slices.IndexFunc(all, func(known observe.Ejection) bool { return sameEjection(known, e) }); i >= 0 {
+				all[i].ReadmittedAt = e.ReadmittedAt
+			} else {
 				all = append(all, e)
 			}
 		}

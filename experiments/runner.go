@@ -18,7 +18,7 @@ const (
 	DefaultBarrierBudget = 15 * time.Second // for a change to reach every affected proxy
 	DefaultRevertBudget  = 30 * time.Second // for taking all faults out, whatever went before
 	calmBudget           = 60 * time.Second // for hosts that an earlier run got ejected to come back
-	haltEvery            = time.Second      // how often HaltWhen is asked
+	followEvery          = time.Second      // how often a phase tells how it goes, and HaltWhen is asked
 )
 
 // Runner runs experiments against one cluster. Safe for concurrent use: runs do
@@ -88,7 +88,7 @@ func (r *Runner) Run(ctx context.Context, e Experiment) (report *Report, err err
 	defer func() { err = errors.Join(err, t.close()) }()
 	report = t.report
 
-	interrupted := t.observe(ctx, e.Settle, &report.Baseline)
+	interrupted := t.observe(ctx, e.Settle, &report.Baseline, nil)
 	if interrupted != nil || unhealthy(report.Baseline) != "" {
 		report.Clean = true
 		t.finish(interrupted)
@@ -97,7 +97,7 @@ func (r *Runner) Run(ctx context.Context, e Experiment) (report *Report, err err
 	err = t.withFaults(ctx, func() error { return t.fault(ctx) })
 	interrupted, notReverted := separate(err)
 	if interrupted == nil && notReverted == nil && t.halted == "" {
-		interrupted = t.observe(ctx, e.Recovery, &report.Recovery)
+		interrupted = t.observe(ctx, e.Recovery, &report.Recovery, nil)
 	}
 	t.finish(interrupted)
 	return report, notReverted

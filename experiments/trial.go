@@ -23,16 +23,15 @@ type trial struct {
 	mesh       *observe.Mesh
 	proxies    []observe.Proxy // observed throughout
 	recorder   *observe.Recorder
-	load       *loadgen.Running
-	stopLoad   context.CancelFunc
+	load       loadgen.Load // with the run's headers and the entry's address
 	report     *Report
-	halted     string // what a halt condition said
+	halted     string             // what a halt condition said
+	between    []observe.Ejection // noticed between the phases
 }
 
-// prepare plans the run and begins to observe and to send load. Nothing is
-// written to the mesh.
+// prepare plans the run and begins to observe. Nothing is written to the mesh.
 func (r *Runner) prepare(ctx context.Context, e Experiment) (t *trial, err error) {
-	t = &trial{Runner: r, experiment: e, report: &Report{Name: e.Name, Title: e.Title, Run: injector.NewRunID()}, stopLoad: func() {}}
+	t = &trial{Runner: r, experiment: e, report: &Report{Name: e.Name, Title: e.Title, Run: injector.NewRunID()}}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, t.close())
@@ -60,7 +59,8 @@ func (r *Runner) prepare(ctx context.Context, e Experiment) (t *trial, err error
 	if err := t.calm(ctx); err != nil {
 		return t, err
 	}
-	return t, t.startLoad(ctx)
+	t.load, err = t.runLoad(ctx)
+	return t, err
 }
 
 // revertExpired takes out what runs that died have left behind.
@@ -116,18 +116,18 @@ func (t *trial) calm(ctx context.Context) error {
 	}
 }
 
-// startLoad sends the run's own requests until close.
-func (t *trial) startLoad(ctx context.Context) (err error) {
+// runLoad is the experiment's load as this run sends it.
+func (t *trial) runLoad(ctx context.Context) (loadgen.Load, error) {
 	load := t.experiment.Load
 	load.Header = runHeader(load.Header, t.report.Run)
-	if t.experiment.Gateway != "" {
-		if load.ConnectTo, err = entry(ctx, t.kube, t.experiment.Gateway, load.URL); err != nil {
-			return &InputError{fmt.Errorf("experiment %q: %w", t.experiment.Title, err)}
-		}
+	if t.experiment.Gateway == "" {
+		return load, nil
 	}
-	ctx, t.stopLoad = context.WithCancel(context.WithoutCancel(ctx))
-	t.load, err = load.Start(ctx)
-	return err
+	var err error
+	if load.ConnectTo, err = entry(ctx, t.kube, t.experiment.Gateway, load.URL); err != nil {
+		return load, &InputError{fmt.Errorf("experiment %q: %w", t.experiment.Title, err)}
+	}
+	return load, nil
 }
 
 // runHeader adds the run's headers to the user's; members of a baggage that the
@@ -144,47 +144,77 @@ func runHeader(header map[string]string, run string) map[string]string {
 	return all
 }
 
-// observe lets a phase without new faults pass and judges it.
-func (t *trial) observe(ctx context.Context, length time.Duration, p *Phase) error {
-	return t.pass(ctx, length, p, nil)
-}
-
-// pass lets a phase pass: it begins where the recorder was cut last, and ends
-// after its length, or when stop says so.
-func (t *trial) pass(ctx context.Context, length time.Duration, p *Phase, stop func(Phase) bool) error {
+// observe sends load for a phase and judges what came of it. The phase ends when
+// every request of it has its answer, so that what proxies counted and what the
+// load saw are of the same requests, and none of them lived in two phases. A
+// phase that stop calls off ends at once.
+func (t *trial) observe(ctx context.Context, length time.Duration, p *Phase, stop func(Phase) bool) error {
 	p.Name = t.phaseName(p)
-	p.From = time.Now()
-	if _, err := t.recorder.Cut(ctx); err != nil {
+	p.From = time.Now() // the recorder's phase began at the last cut; nothing was sent since
+	load := t.load
+	load.Duration = length
+	sending, calledOff := context.WithCancel(ctx)
+	defer calledOff()
+	running, err := load.Start(sending)
+	if err != nil {
 		return err
 	}
-	for end := p.From.Add(length); time.Now().Before(end); {
-		left := time.Until(end)
-		t.progress(Event{
-			Run: t.report.Run, Step: p.Name, Left: left.Round(time.Second), Again: left < length-haltEvery/2,
-			Text: t.load.Result().Between(p.From, time.Now()).String(),
-		})
-		if err := pause(ctx, min(haltEvery, left)); err != nil {
-			return err
-		}
-		so := *p
-		so.To, so.Load = time.Now(), t.load.Result().Between(p.From, time.Now())
+	ended := make(chan struct{})
+	go func() { _, _ = running.Wait(); close(ended) }() //nolint:errcheck // asked again below
+	t.follow(p, length, running, ended, func(so Phase) {
 		if stop != nil && stop(so) {
-			break
+			calledOff()
 		}
-	}
-	return t.cut(ctx, p)
-}
-
-// cut ends a phase and judges it by what has been seen until now; finish judges
-// again when the requests on their way have been answered.
-func (t *trial) cut(ctx context.Context, p *Phase) (err error) {
+	})
+	p.Load, err = running.Wait()
 	p.To = time.Now()
+	if err != nil && sending.Err() == nil || ctx.Err() != nil {
+		return errors.Join(context.Cause(ctx), err)
+	}
 	if p.Mesh, err = t.recorder.Cut(ctx); err != nil {
 		return fmt.Errorf("observe proxies: %w", err)
 	}
-	p.Load = t.load.Result().Between(p.From, p.To)
+	p.Mesh.Ejections = mergeEjections(t.between, p.Mesh.Ejections)
+	t.between = nil
 	p.Checks = checks(t.matchers(p), *p)
 	return nil
+}
+
+// mergeEjections joins what was noticed before a phase with what was noticed in
+// it; of the same ejection the later word counts.
+func mergeEjections(before, within []observe.Ejection) []observe.Ejection {
+	for _, e := range before {
+		known := slices.ContainsFunc(within, func(w observe.Ejection) bool { return sameEjection(e, w) })
+		if !known {
+			within = append(within, e)
+		}
+	}
+	return within
+}
+
+func sameEjection(a, b observe.Ejection) bool {
+	return a.At.Equal(b.At) && a.Address == b.Address && a.Cluster == b.Cluster && a.Proxy.String() == b.Proxy.String()
+}
+
+// follow tells how a phase goes, and asks about it, until it has ended.
+func (t *trial) follow(p *Phase, length time.Duration, running *loadgen.Running, ended <-chan struct{}, ask func(Phase)) {
+	tick := time.NewTicker(followEvery)
+	defer tick.Stop()
+	t.progress(Event{Run: t.report.Run, Step: p.Name, Left: length, Text: "sending load"})
+	for {
+		select {
+		case <-ended:
+			return
+		case now := <-tick.C:
+			so := *p
+			so.To, so.Load = now, running.Result()
+			t.progress(Event{
+				Run: t.report.Run, Step: p.Name, Again: true, Text: so.Load.String(),
+				Left: max(0, time.Until(p.From.Add(length))),
+			})
+			ask(so)
+		}
+	}
 }
 
 func (t *trial) phaseName(p *Phase) string {
@@ -211,41 +241,22 @@ func (t *trial) matchers(p *Phase) [][]Matcher {
 	}
 }
 
-// finish ends the load, judges every phase by all its requests, and draws the
-// verdict.
+// finish draws the verdict.
 func (t *trial) finish(interrupted error) {
-	t.stopLoad()
-	all, err := t.load.Wait()
-	if err != nil && !errors.Is(err, context.Canceled) {
-		interrupted = errors.Join(interrupted, err)
-	}
-	for _, p := range []*Phase{&t.report.Baseline, &t.report.During, &t.report.Recovery} {
-		if !p.To.IsZero() {
-			p.Load = all.Between(p.From, p.To)
-			p.Checks = checks(t.matchers(p), *p)
-		}
-	}
 	t.report.Verdict, t.report.Reason = judge(t.report, t.halted, interrupted)
 	t.tell("verdict", fmt.Sprintf("%s: %s", t.report.Verdict, t.report.Reason))
 }
 
 // close ends everything that the trial started.
 func (t *trial) close() error {
-	t.stopLoad()
-	var errs []error
-	if t.load != nil {
-		if _, err := t.load.Wait(); err != nil && !errors.Is(err, context.Canceled) {
-			errs = append(errs, err)
-		}
-	}
 	if t.recorder != nil {
 		// Cut has told what could not be read in a phase that counts.
 		_ = t.recorder.Stop() //nolint:errcheck // see above
 	}
 	if t.mesh != nil {
-		errs = append(errs, t.mesh.Close())
+		return t.mesh.Close()
 	}
-	return errors.Join(errs...)
+	return nil
 }
 
 func (t *trial) tell(step, text string) {

@@ -110,6 +110,10 @@ func (h hostAnswer) in(cluster Cluster) Host {
 			host.Timeouts = value
 		case "rq_active":
 			host.Active = value
+		case "cx_total":
+			host.Connects = value
+		case "cx_active":
+			host.Open = value
 		}
 	}
 	return host

@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"os"
+	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -30,15 +32,16 @@ type forward struct {
 	raw   io.Closer    // what spdy runs on
 	pairs atomic.Int64 // opened so far
 
-	mu      sync.Mutex     // guards the next two
-	gone    chan struct{}  // closed when the connection is gone
-	running sync.WaitGroup // not added to any more once gone is closed
+	mu      sync.Mutex           // guards the next three
+	gone    chan struct{}        // closed when the connection is gone
+	streams map[*stream]struct{} // open ones; not added to any more once gone is closed
+	running sync.WaitGroup       // the same
 }
 
 var _ tunnel = (*forward)(nil)
 
 func newForward(spdy httpstream.Connection, raw io.Closer) *forward {
-	f := &forward{spdy: spdy, raw: raw, gone: make(chan struct{})}
+	f := &forward{spdy: spdy, raw: raw, gone: make(chan struct{}), streams: map[*stream]struct{}{}}
 	f.running.Go(func() {
 		<-spdy.CloseChan()
 		f.end()
@@ -59,26 +62,21 @@ func (f *forward) end() {
 	}
 }
 
-// close cuts the connection below SPDY first: SPDY's own Close says good-bye,
+// close cuts the connection below SPDY. SPDY's own Close says good-bye first,
 // and a peer that does not read would hold that up for ever.
 func (f *forward) close() {
 	f.end()
 	_ = f.raw.Close()
-	_ = f.spdy.Close() // unblocks what reads or writes a stream
+	f.mu.Lock()
+	streams := slices.Collect(maps.Keys(f.streams))
+	f.mu.Unlock()
+	for _, s := range streams {
+		_ = s.Close() // SPDY waits until what has come is read
+	}
 	f.running.Wait()
 }
 
-// start runs do, for close to wait for, unless the forward is gone.
-func (f *forward) start(do func()) error {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if isClosed(f.gone) {
-		return errLost
-	}
-	f.running.Go(do)
-	return nil
-}
-
+// open begins a pair of streams.
 func (f *forward) open(ctx context.Context) (net.Conn, error) {
 	ctx, stop := until(ctx, f.gone, errLost)
 	defer stop()
@@ -89,15 +87,26 @@ func (f *forward) open(ctx context.Context) (net.Conn, error) {
 	}
 	_ = words.Close() // nothing is ever written to it
 	data, err := f.create(ctx, corev1.StreamTypeData, id)
-	if err != nil {
-		f.remove(words)
-		return nil, err
-	}
 	s := &stream{forward: f, data: data, words: words, ended: make(chan struct{})}
-	if err := f.start(s.listen); err != nil {
+	if err := f.add(s); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
+	if err != nil { // the kubelet may have refused before it agreed
+		return nil, errors.Join(s.explain(err), s.Close())
+	}
 	return s, nil
+}
+
+// add begins to listen to the words of s, unless the connection is gone.
+func (f *forward) add(s *stream) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if isClosed(f.gone) {
+		return errLost
+	}
+	f.streams[s] = struct{}{}
+	f.running.Go(s.listen)
+	return nil
 }
 
 // create begins one stream of a pair. SPDY waits up to 30 seconds for the
@@ -125,16 +134,12 @@ func (e *refusedError) Error() string { return e.words }
 type stream struct {
 	unaddressed
 	forward *forward
-	data    httpstream.Stream
+	data    httpstream.Stream // nil: not agreed to
 	words   httpstream.Stream // what the kubelet has to say
 	ended   chan struct{}     // closed when the kubelet will say no more
 	refusal error             // to be read after ended
 	closing sync.Once
 }
-
-// wordsGrace is how long the words of the kubelet may come after the end of
-// the data: the two streams have no order between them.
-const wordsGrace = 250 * time.Millisecond
 
 // listen waits for the words of the kubelet, which mean that there will be no
 // data.
@@ -145,29 +150,38 @@ func (s *stream) listen() {
 		s.refusal = &refusedError{words: string(words)}
 	}
 	close(s.ended)
-	if s.refusal != nil {
+	if s.refusal != nil && s.data != nil {
 		_ = s.data.Reset()
 	}
 	// What nobody reads of one stream holds up all others.
 	_, _ = io.Copy(io.Discard, s.words)
 }
 
-// Read reads what Envoy sent. At the end it returns the words of the kubelet,
-// if there are any.
-func (s *stream) Read(p []byte) (int, error) {
-	n, err := s.data.Read(p)
-	if !errors.Is(err, io.EOF) {
-		return n, err
-	}
+// wordsGrace is how long the words of the kubelet may come after the end of
+// the data: the two streams have no order between them.
+const wordsGrace = 250 * time.Millisecond
+
+// explain returns the words of the kubelet, or err if it has none.
+func (s *stream) explain(err error) error {
 	grace := time.NewTimer(wordsGrace)
 	defer grace.Stop()
 	select {
 	case <-s.ended:
 		if s.refusal != nil {
-			return n, s.refusal
+			return s.refusal
 		}
 	case <-s.forward.gone:
 	case <-grace.C:
+	}
+	return err
+}
+
+// Read reads what Envoy sent. At the end it returns the words of the kubelet,
+// if there are any.
+func (s *stream) Read(p []byte) (int, error) {
+	n, err := s.data.Read(p)
+	if errors.Is(err, io.EOF) {
+		err = s.explain(err)
 	}
 	return n, err
 }
@@ -178,8 +192,13 @@ func (s *stream) Write(p []byte) (int, error) { return s.data.Write(p) }
 // Close ends the stream in both directions and unblocks Read.
 func (s *stream) Close() error {
 	s.closing.Do(func() {
-		s.forward.remove(s.data)
+		if s.data != nil {
+			s.forward.remove(s.data)
+		}
 		s.forward.remove(s.words)
+		s.forward.mu.Lock()
+		defer s.forward.mu.Unlock()
+		delete(s.forward.streams, s)
 	})
 	return nil
 }

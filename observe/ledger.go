@@ -105,13 +105,15 @@ func (l *ledger) clear() {
 // counted since last. If any counter of h went back, the proxy had begun anew
 // and h counts from zero.
 func (h Host) plus(sum, last Host) Host {
-	if h.Requests < last.Requests || h.Success < last.Success || h.Errors < last.Errors || h.Timeouts < last.Timeouts {
+	if h.Requests < last.Requests || h.Success < last.Success || h.Errors < last.Errors || h.Timeouts < last.Timeouts ||
+		h.Connects < last.Connects {
 		last = Host{}
 	}
 	h.Requests = sum.Requests + h.Requests - last.Requests
 	h.Success = sum.Success + h.Success - last.Success
 	h.Errors = sum.Errors + h.Errors - last.Errors
 	h.Timeouts = sum.Timeouts + h.Timeouts - last.Timeouts
+	h.Connects = sum.Connects + h.Connects - last.Connects
 	return h
 }
 

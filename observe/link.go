@@ -83,8 +83,10 @@ func (l *link) get(ctx context.Context, path string, timeout time.Duration) ([]b
 		switch {
 		case err == nil, answered:
 			return body, err
-		case alive.Err() != nil:
-			return nil, context.Cause(alive)
+		case ctx.Err() != nil:
+			return nil, context.Cause(ctx)
+		case isClosed(l.closed):
+			return nil, errClosed
 		}
 		if used != nil {
 			l.drop(used) // also after a timeout: a dead peer does not say that it is

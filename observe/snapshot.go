@@ -1,6 +1,9 @@
 package observe
 
-import "time"
+import (
+	"net"
+	"time"
+)
 
 // Proxy is an Envoy of the mesh: a running Pod with a container istio-proxy,
 // among its containers or, as a native sidecar, its initContainers.
@@ -48,4 +51,15 @@ type Host struct {
 	Errors   uint64 // rq_error: 5xx answers, resets, timeouts, failed connects
 	Timeouts uint64 // rq_timeout
 	Active   uint64 // rq_active: requests on their way at the time; never a difference
+	Connects uint64 // cx_total: connections opened
+	Open     uint64 // cx_active: connections open at the time; never a difference
+}
+
+// IP returns the host part of Address; empty for a unix socket.
+func (h Host) IP() string {
+	ip, _, err := net.SplitHostPort(h.Address)
+	if err != nil {
+		return ""
+	}
+	return ip
 }

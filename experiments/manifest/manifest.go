@@ -5,11 +5,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"strings"
 
+	"go.yaml.in/yaml/v3"
 	strictjson "sigs.k8s.io/json"
-	"sigs.k8s.io/yaml"
 
 	"github.com/faultline-mesh/faultline/experiments"
 )
@@ -46,12 +47,24 @@ func Load(files ...string) ([]Read, error) {
 func Parse(file string, content []byte) ([]Read, error) {
 	var all []Read
 	var errs []error
-	for n, text := range documents(content) {
-		where := file
-		if n > 0 {
-			where = fmt.Sprintf("%s, document %d", file, n+1)
+	decoder := yaml.NewDecoder(bytes.NewReader(content))
+	for n := 1; ; n++ {
+		var document any
+		err := decoder.Decode(&document)
+		if errors.Is(err, io.EOF) {
+			break
 		}
-		read, err := parseOne(text)
+		where := file
+		if n > 1 {
+			where = fmt.Sprintf("%s, document %d", file, n)
+		}
+		if err != nil { // the decoder cannot go on behind it
+			return all, errors.Join(append(errs, fmt.Errorf("%s: %w", where, err))...)
+		}
+		if document == nil {
+			continue // only comments
+		}
+		read, err := parseOne(document)
 		if err != nil {
 			errs = append(errs, at(where+": ", err))
 			continue
@@ -65,24 +78,14 @@ func Parse(file string, content []byte) ([]Read, error) {
 	return all, errors.Join(errs...)
 }
 
-// documents splits a YAML file; documents of nothing but comments are left out.
-func documents(content []byte) [][]byte {
-	var all [][]byte
-	for _, text := range bytes.Split(append([]byte("\n"), content...), []byte("\n---")) {
-		var anything any
-		if err := yaml.Unmarshal(text, &anything); err != nil || anything != nil {
-			all = append(all, text)
-		}
-	}
-	return all
-}
-
-func parseOne(text []byte) (Read, error) {
-	asJSON, err := yaml.YAMLToJSONStrict(text)
+// parseOne checks one document. It has been read as YAML 1.2 is: in YAML 1.1,
+// which Kubernetes' own reader follows, the key "on" would be the boolean true.
+func parseOne(document any) (Read, error) {
+	asJSON, err := json.Marshal(document)
 	if err != nil {
-		return Read{}, err
+		return Read{}, fmt.Errorf("want a mapping with text keys: %w", err)
 	}
-	var doc document
+	var doc documentSpec
 	strict, err := strictjson.UnmarshalStrict(asJSON, &doc, strictjson.DisallowDuplicateFields, strictjson.DisallowUnknownFields)
 	var errs []error
 	for _, e := range strict {

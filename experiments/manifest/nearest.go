@@ -9,7 +9,7 @@ import (
 // knownFields are the names of all fields of a document, wherever they stand.
 func knownFields() []string {
 	var names []string
-	collect(reflect.TypeFor[document](), &names)
+	collect(reflect.TypeFor[documentSpec](), &names)
 	slices.Sort(names)
 	return slices.Compact(names)
 }
@@ -18,7 +18,7 @@ func collect(t reflect.Type, names *[]string) {
 	for t.Kind() == reflect.Pointer || t.Kind() == reflect.Slice {
 		t = t.Elem()
 	}
-	if t.Kind() != reflect.Struct || t.PkgPath() != reflect.TypeFor[document]().PkgPath() {
+	if t.Kind() != reflect.Struct || t.PkgPath() != reflect.TypeFor[documentSpec]().PkgPath() {
 		return
 	}
 	for i := range t.NumField() {

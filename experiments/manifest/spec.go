@@ -12,7 +12,7 @@ import (
 
 // The wire types: what YAML holds, before it is checked.
 
-type document struct {
+type documentSpec struct {
 	APIVersion string   `json:"apiVersion"`
 	Kind       string   `json:"kind"`
 	Metadata   metadata `json:"metadata"`

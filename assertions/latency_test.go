@@ -1,0 +1,66 @@
+package assertions_test
+
+import (
+	"math"
+	"testing"
+	"time"
+
+	. "github.com/faultline-mesh/faultline/assertions"
+	"github.com/faultline-mesh/faultline/loadgen"
+)
+
+func TestHaveLatency(t *testing.T) {
+	const ms = time.Millisecond
+	r := slow()
+	const evidence = "\n    1000 requests, 50.0% ok (200 ×500, 503 ×500), p50 499ms, p99 989ms"
+	run(t, []check{
+		{name: "holds", actual: r, matcher: HaveLatency(P99, AtMost(989*ms))},
+		{name: "p50", actual: r, matcher: HaveLatency(P50, AtMost(499*ms))},
+		{name: "p90", actual: r, matcher: HaveLatency(P90, AtMost(899*ms))},
+		{name: "p95", actual: r, matcher: HaveLatency(P95, AtMost(949*ms))},
+		{name: "max", actual: r, matcher: HaveLatency(Max, AtLeast(999*ms))},
+		{name: "does not, and should not", not: true, actual: r, matcher: HaveLatency(P90, AtMost(898*ms))},
+		{
+			name: "fails", actual: r, matcher: HaveLatency(P99, AtMost(800*ms)),
+			want: "Expected p99 latency to be at most 800ms, but it was 989ms" + evidence,
+		},
+		{
+			name: "max fails", actual: &phase{load: r}, matcher: HaveLatency(Max, AtMost(998*ms)),
+			want: "Expected max latency to be at most 998ms, but it was 999ms" + evidence,
+		},
+		{
+			name: "another quantile fails", actual: r, matcher: HaveLatency(0.999, AtLeast(2*time.Second)),
+			want: "Expected p99.9 latency to be at least 2s, but it was 998ms" + evidence,
+		},
+		{
+			name: "holds and should not", not: true, actual: r, matcher: HaveLatency(P50, AtMost(800*ms)),
+			want: "Expected p50 latency not to be at most 800ms, but it was 499ms" + evidence,
+		},
+		{
+			name: "misuse", actual: 800 * ms, matcher: HaveLatency(P99, AtMost(800*ms)),
+			want: "HaveLatency needs a value with LoadResult(), as a loadgen.Result, not time.Duration",
+		},
+		{
+			name: "percent for a quantile", actual: r, matcher: HaveLatency(99, AtMost(800*ms)),
+			want: "HaveLatency takes a quantile from 0 to 1, as P99, not 99",
+		},
+		{
+			name: "NaN for a quantile", actual: r, matcher: HaveLatency(Quantile(math.NaN()), AtMost(800*ms)),
+			want: "HaveLatency takes a quantile from 0 to 1, as P99, not NaN",
+		},
+		{
+			name: "no samples", open: true, actual: loadgen.Result{}, matcher: HaveLatency(P99, AtMost(800*ms)),
+			want: "HaveLatency has no samples: no requests were sent, or none ended",
+		},
+	})
+}
+
+func TestQuantileString(t *testing.T) {
+	for q, want := range map[Quantile]string{
+		P50: "p50", P90: "p90", P95: "p95", P99: "p99", Max: "max", 0.999: "p99.9", 0.07: "p7", 0: "p0",
+	} {
+		if got := q.String(); got != want {
+			t.Errorf("Quantile(%v) is %q, want %q", float64(q), got, want)
+		}
+	}
+}

@@ -1,0 +1,213 @@
+package injector
+
+import (
+	"fmt"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/dynamic/fake"
+	k8stesting "k8s.io/client-go/testing"
+)
+
+// cluster is a fake API server that does what client-go's fake leaves out and
+// this package leans on: it refuses an update of an old resourceVersion, and a
+// deletion of another object than the one meant.
+type cluster struct {
+	*fake.FakeDynamicClient
+	t testing.TB
+
+	mu      sync.Mutex
+	version int
+	writes  []string // "update shop/payments", in order
+
+	// before is asked ahead of each call; an error is the answer.
+	before func(verb, namespace, name string) error
+	// after is asked once a write is done; an error takes the place of its answer.
+	after func(verb, namespace, name string) error
+}
+
+func newCluster(t testing.TB, documents ...string) *cluster {
+	t.Helper()
+	kinds := map[schema.GroupVersionResource]string{
+		virtualServices: "VirtualServiceList", envoyFilters: "EnvoyFilterList", destinationRules: "DestinationRuleList",
+		services: "ServiceList", pods: "PodList",
+	}
+	c := &cluster{t: t, FakeDynamicClient: fake.NewSimpleDynamicClientWithCustomListKinds(runtime.NewScheme(), kinds)}
+	c.PrependReactor("*", "*", c.react)
+	for _, text := range documents {
+		for _, obj := range decode(t, text) {
+			c.add(obj)
+		}
+	}
+	return c
+}
+
+// add puts an object in as if a user had created it.
+func (c *cluster) add(obj *unstructured.Unstructured) {
+	c.t.Helper()
+	resource := map[string]schema.GroupVersionResource{
+		kindVirtualService: virtualServices, kindEnvoyFilter: envoyFilters, "DestinationRule": destinationRules,
+		"Service": services, "Pod": pods,
+	}[obj.GetKind()]
+	obj = obj.DeepCopy()
+	c.stamp(obj, true)
+	if err := c.Tracker().Create(resource, obj, obj.GetNamespace()); err != nil {
+		c.t.Fatal(err)
+	}
+}
+
+func (c *cluster) stamp(obj *unstructured.Unstructured, created bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.version++
+	obj.SetResourceVersion(strconv.Itoa(c.version))
+	if created {
+		obj.SetUID(types.UID("uid-" + strconv.Itoa(c.version)))
+	}
+}
+
+func (c *cluster) react(action k8stesting.Action) (bool, runtime.Object, error) {
+	verb, namespace, name := action.GetVerb(), action.GetNamespace(), ""
+	switch a := action.(type) {
+	case k8stesting.CreateActionImpl:
+		name = a.Object.(*unstructured.Unstructured).GetName()
+	case k8stesting.UpdateActionImpl:
+		name = a.Object.(*unstructured.Unstructured).GetName()
+	case k8stesting.DeleteActionImpl:
+		name = a.Name
+	case k8stesting.GetActionImpl:
+		name = a.Name
+	}
+	if c.before != nil {
+		if err := c.before(verb, namespace, name); err != nil {
+			return true, nil, err
+		}
+	}
+	stored, wrote, err := c.write(action, name)
+	if !wrote {
+		return false, nil, nil // reads are as the fake has them
+	}
+	if err == nil {
+		c.note(fmt.Sprintf("%s %s/%s", verb, namespace, name))
+		if c.after != nil {
+			err = c.after(verb, namespace, name)
+		}
+	}
+	return true, stored, err
+}
+
+func (c *cluster) note(write string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.writes = append(c.writes, write)
+}
+
+// write does a write, and says whether the action was one.
+func (c *cluster) write(action k8stesting.Action, name string) (runtime.Object, bool, error) {
+	resource, namespace := action.GetResource(), action.GetNamespace()
+	current := func() (*unstructured.Unstructured, error) {
+		obj, err := c.Tracker().Get(resource, namespace, name)
+		if err != nil {
+			return nil, err
+		}
+		return obj.(*unstructured.Unstructured), nil
+	}
+	switch a := action.(type) {
+	case k8stesting.CreateActionImpl:
+		obj := a.Object.(*unstructured.Unstructured).DeepCopy()
+		c.stamp(obj, true)
+		return obj, true, c.Tracker().Create(resource, obj, namespace)
+	case k8stesting.UpdateActionImpl:
+		obj := a.Object.(*unstructured.Unstructured).DeepCopy()
+		live, err := current()
+		if err != nil {
+			return nil, true, err
+		}
+		if live.GetResourceVersion() != obj.GetResourceVersion() {
+			return nil, true, apierrors.NewConflict(resource.GroupResource(), name, fmt.Errorf("version %s is old", obj.GetResourceVersion()))
+		}
+		c.stamp(obj, false)
+		return obj, true, c.Tracker().Update(resource, obj, namespace)
+	case k8stesting.DeleteActionImpl:
+		live, err := current()
+		if err != nil {
+			return nil, true, err
+		}
+		if p := a.DeleteOptions.Preconditions; p == nil || p.UID == nil || *p.UID != live.GetUID() {
+			return nil, true, apierrors.NewConflict(resource.GroupResource(), name, fmt.Errorf("uid is %s", live.GetUID()))
+		}
+		return nil, true, c.Tracker().Delete(resource, namespace, name)
+	}
+	return nil, false, nil
+}
+
+// get returns an object as it is, or nil.
+func (c *cluster) get(ref Ref) *unstructured.Unstructured {
+	c.t.Helper()
+	resource, err := ref.resource()
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	obj, err := c.Tracker().Get(resource, ref.Namespace, ref.Name)
+	if apierrors.IsNotFound(err) {
+		return nil
+	}
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	return obj.(*unstructured.Unstructured)
+}
+
+// change edits an object as a user would, whatever its version.
+func (c *cluster) change(ref Ref, edit func(*unstructured.Unstructured)) {
+	c.t.Helper()
+	resource, err := ref.resource()
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	obj := c.get(ref).DeepCopy()
+	edit(obj)
+	c.stamp(obj, false)
+	if err := c.Tracker().Update(resource, obj, ref.Namespace); err != nil {
+		c.t.Fatal(err)
+	}
+}
+
+// content is what revert must restore: an object without its version.
+func (c *cluster) content(ref Ref) string {
+	c.t.Helper()
+	obj := c.get(ref)
+	if obj == nil {
+		return "gone"
+	}
+	obj = obj.DeepCopy()
+	unstructured.RemoveNestedField(obj.Object, "metadata", "resourceVersion")
+	return asJSON(c.t, obj.Object)
+}
+
+// injector returns an Injector for c.
+func (c *cluster) injector() *Injector {
+	c.t.Helper()
+	in, err := NewForClient(c, WithBy(testBy))
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	return in
+}
+
+// plan plans faults for an hour from now.
+func (c *cluster) plan(in *Injector, run string, faults ...Fault) Plan {
+	c.t.Helper()
+	plan, err := in.Plan(c.t.Context(), run, faults, BlastRadius{}, in.Now().Add(time.Hour))
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	return plan
+}
