@@ -14,6 +14,9 @@ func (t *trial) withFaults(ctx context.Context, body func() error) (err error) {
 		return body()
 	}
 	t.tell("inject", "injecting "+t.faultList())
+	for _, edit := range t.plan.Edits {
+		t.report.Objects = append(t.report.Objects, edit.Ref.String())
+	}
 	t.log.Info("inject", "run", t.report.Run, "objects", t.report.Objects)
 	injection, err := t.injector.Inject(ctx, t.plan) // usable even with err
 	defer func() {

@@ -44,9 +44,6 @@ func (r *Runner) prepare(ctx context.Context, e Experiment) (t *trial, err error
 	if t.plan, err = r.plan(ctx, t.report.Run, e); err != nil {
 		return t, err
 	}
-	for _, edit := range t.plan.Edits {
-		t.report.Objects = append(t.report.Objects, edit.Ref.String())
-	}
 	if t.mesh, err = observe.New(r.config); err != nil {
 		return t, err
 	}
@@ -228,16 +225,17 @@ func (t *trial) phaseName(p *Phase) string {
 	}
 }
 
-// matchers are those that must hold in a phase.
+// matchers are those that must hold in a phase, the more particular ones first:
+// the first that does not hold becomes the reason of the verdict.
 func (t *trial) matchers(p *Phase) [][]Matcher {
 	e := t.experiment
 	switch p {
 	case &t.report.Baseline:
-		return [][]Matcher{e.SteadyState, e.Healthy}
+		return [][]Matcher{e.Healthy, e.SteadyState}
 	case &t.report.During:
-		return [][]Matcher{e.SteadyState, e.During}
+		return [][]Matcher{e.During, e.SteadyState}
 	default:
-		return [][]Matcher{e.SteadyState, e.Healthy, e.Recovered}
+		return [][]Matcher{e.Recovered, e.Healthy, e.SteadyState}
 	}
 }
 

@@ -388,12 +388,9 @@ func TestRevertAnswersToTrouble(t *testing.T) {
 		},
 		"somebody deletes it between reading and writing": {
 			trouble: func(c *cluster) {
-				c.before = func(verb, _, name string) error {
+				c.before = func(verb, namespace, name string) error {
 					if verb == "update" {
-						return apierrors.NewNotFound(virtualServices.GroupResource(), name)
-					}
-					if len(c.Actions()) > 0 && c.Actions()[len(c.Actions())-1].GetVerb() == "update" {
-						return apierrors.NewNotFound(virtualServices.GroupResource(), name)
+						return c.Tracker().Delete(virtualServices, namespace, name)
 					}
 					return nil
 				}

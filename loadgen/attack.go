@@ -49,6 +49,8 @@ func (l Load) Start(ctx context.Context) (*Running, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	client, transport := newClient(ctx, l)
 	// One attacker for one attack: a second one on the same sends next to nothing.
+	// Nobody calls its Stop, which would wait for the requests in flight; at the
+	// end of ctx the pacer stops and the client cuts.
 	attacker := vegeta.NewAttacker(
 		vegeta.Client(client),
 		vegeta.MaxWorkers(uint64(l.MaxInFlight)),
@@ -57,14 +59,12 @@ func (l Load) Start(ctx context.Context) (*Running, error) {
 	pacer := &pacer{ctx: ctx, schedule: schedule{start: time.Now(), rate: l.Rate, length: l.Duration}}
 	running := &Running{schedule: pacer.schedule, done: make(chan struct{})}
 	results := attacker.Attack(l.target(), pacer, 0, "")
-	stopWithContext := context.AfterFunc(ctx, func() { attacker.Stop() })
 	go func() {
 		defer close(running.done)
 		cut := running.collect(ctx, results)
 		if l.Duration > 0 && (cut || !pacer.complete) {
 			running.err = fmt.Errorf("load on %s ended early: %w", l.URL, context.Cause(ctx))
 		}
-		stopWithContext()
 		cancel()
 		transport.CloseIdleConnections()
 	}()

@@ -124,6 +124,29 @@ func TestConnectionsAreReused(t *testing.T) {
 	}
 }
 
+func TestConnectionsAreClosedAtTheEnd(t *testing.T) {
+	opened, closed := make(chan struct{}, 100), make(chan struct{}, 100)
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	server.Config.ConnState = func(_ net.Conn, state http.ConnState) {
+		switch state {
+		case http.StateNew:
+			opened <- struct{}{}
+		case http.StateClosed:
+			closed <- struct{}{}
+		}
+	}
+	server.Start()
+	defer server.Close()
+	run(t, loadgen.Load{URL: server.URL, Rate: 200, Duration: 100 * time.Millisecond})
+	for deadline := time.After(5 * time.Second); len(opened) > 0; <-opened {
+		select {
+		case <-closed:
+		case <-deadline:
+			t.Fatalf("%d connections are still open", len(opened))
+		}
+	}
+}
+
 func TestRedirectsAreNotFollowed(t *testing.T) {
 	var followed atomic.Int64
 	server := serve(t, func(w http.ResponseWriter, req *http.Request) {

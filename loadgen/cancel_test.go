@@ -141,6 +141,24 @@ func TestEndOfDurationAwaitsRequestsInFlight(t *testing.T) {
 	}
 }
 
+func TestCancelWhileAwaitingTheLast(t *testing.T) {
+	noLeaks(t)
+	hung, arrived := hanging(t)
+	running, cancel := start(t, loadgen.Load{URL: hung.URL, Rate: 1000, Duration: 3 * time.Millisecond})
+	for range 3 {
+		<-arrived // all of them: the schedule is over
+	}
+	took := timed(func() {
+		cancel(nil)
+		if result, err := running.Wait(); !errors.Is(err, context.Canceled) || result.Requests() != 0 {
+			t.Errorf("Wait = %s, %v; want no requests and context.Canceled", result, err)
+		}
+	})
+	if took > prompt {
+		t.Errorf("ended %s after the cancel", took)
+	}
+}
+
 func TestResultWhileRunning(t *testing.T) {
 	server := serve(t, func(http.ResponseWriter, *http.Request) {})
 	running, cancel := start(t, loadgen.Load{URL: server.URL, Rate: 1000})

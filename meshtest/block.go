@@ -4,10 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"os"
-	"path/filepath"
 	"strconv"
-	"syscall"
 )
 
 // Blocks are the second byte of 127.0.0.0/8, which Linux has on its loopback
@@ -24,26 +21,18 @@ const (
 //	127.B.P+64.Q the same pod's outbound listeners
 type block struct {
 	number int
-	lock   *os.File
+	lock   net.Listener
 }
 
-// takeBlock reserves a free block until release, or until this process ends:
-// the lock is the kernel's.
+// takeBlock reserves a free block until release, or until this process ends. The
+// lock is a name among the kernel's abstract sockets (unix(7)): like the loopback
+// addresses themselves it belongs to the network namespace, whoever the user is
+// and wherever temporary files go, and it goes with its owner.
 func takeBlock() (*block, error) {
-	dir := filepath.Join(os.TempDir(), "faultline-blocks")
-	if err := os.MkdirAll(dir, 0o777); err != nil {
-		return nil, fmt.Errorf("loopback blocks: %w", err)
-	}
-	_ = os.Chmod(dir, 0o777|os.ModeSticky) //nolint:errcheck // only its owner may, and did
 	for n := firstBlock; n <= lastBlock; n++ {
-		lock, err := os.OpenFile(filepath.Join(dir, strconv.Itoa(n)), os.O_CREATE|os.O_RDONLY, 0o666)
-		if err != nil {
-			continue // somebody else's
-		}
-		if syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) == nil {
+		if lock, err := net.Listen("unix", fmt.Sprintf("@faultline/block/%d", n)); err == nil {
 			return &block{number: n, lock: lock}, nil
 		}
-		_ = lock.Close() //nolint:errcheck // nothing was written
 	}
 	return nil, fmt.Errorf("all loopback blocks from 127.%d.0.0/16 to 127.%d.0.0/16 are taken by other meshes; "+
 		"end one with `faultline mesh down`", firstBlock, lastBlock)

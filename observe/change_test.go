@@ -65,10 +65,20 @@ func TestSince(t *testing.T) {
 			after:  []Host{host("a", 12, 1)},
 			want:   []Host{host("a", 12, 1)},
 		},
-		"active is not a difference": {
-			before: []Host{{Cluster: paymentsCluster, Address: "a", Active: 7}},
-			after:  []Host{{Cluster: paymentsCluster, Address: "a", Active: 2}},
-			want:   []Host{{Cluster: paymentsCluster, Address: "a", Active: 2}},
+		"gauges are not differences": {
+			before: []Host{{Cluster: paymentsCluster, Address: "a", Active: 7, Open: 9}},
+			after:  []Host{{Cluster: paymentsCluster, Address: "a", Active: 2, Open: 3}},
+			want:   []Host{{Cluster: paymentsCluster, Address: "a", Active: 2, Open: 3}},
+		},
+		"every counter is a difference": {
+			before: []Host{{Cluster: paymentsCluster, Address: "a", Requests: 1, Success: 2, Errors: 3, Timeouts: 4, Connects: 5}},
+			after:  []Host{{Cluster: paymentsCluster, Address: "a", Requests: 2, Success: 4, Errors: 6, Timeouts: 8, Connects: 10}},
+			want:   []Host{{Cluster: paymentsCluster, Address: "a", Requests: 1, Success: 2, Errors: 3, Timeouts: 4, Connects: 5}},
+		},
+		"a restart that only the connections show": {
+			before: []Host{{Cluster: paymentsCluster, Address: "a", Requests: 1, Connects: 5}},
+			after:  []Host{{Cluster: paymentsCluster, Address: "a", Requests: 2, Connects: 1}},
+			want:   []Host{{Cluster: paymentsCluster, Address: "a", Requests: 2, Connects: 1}},
 		},
 		"ejected": {
 			before:    []Host{host("a", 10, 0)},
@@ -164,5 +174,18 @@ func TestEjectionsInOrder(t *testing.T) {
 	sortEjections(got)
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("ejections (-want +got):\n%s", diff)
+	}
+}
+
+func TestHostIP(t *testing.T) {
+	for address, want := range map[string]string{
+		"10.0.0.7:8080":     "10.0.0.7",
+		"[fd00::7]:8080":    "fd00::7",
+		"/var/run/app.sock": "",
+		"":                  "",
+	} {
+		if got := (Host{Address: address}).IP(); got != want {
+			t.Errorf("IP of %q = %q, want %q", address, got, want)
+		}
 	}
 }

@@ -26,9 +26,9 @@ func TestParseClustersOfEnvoy(t *testing.T) {
 	want := []Host{
 		{Cluster: Cluster{Direction: Inbound, Port: 8080}, Address: "127.9.1.1:19999"},
 		{Cluster: v1, Address: "/var/run/app.sock"},
-		{Cluster: payments, Address: "127.9.1.2:18080", Requests: 12, Success: 12},
-		{Cluster: payments, Address: "127.9.1.3:18080", Requests: 5, Errors: 5, Ejected: true},
-		{Cluster: payments, Address: "127.9.1.4:18080", Requests: 13, Success: 13},
+		{Cluster: payments, Address: "127.9.1.2:18080", Requests: 12, Success: 12, Connects: 1, Open: 1},
+		{Cluster: payments, Address: "127.9.1.3:18080", Requests: 5, Errors: 5, Ejected: true, Connects: 1},
+		{Cluster: payments, Address: "127.9.1.4:18080", Requests: 13, Success: 13, Connects: 1, Open: 1},
 	}
 	sortHosts(want)
 	got, err := parseClusters(testdata(t, "clusters.json"))
@@ -52,7 +52,7 @@ func TestParseClustersIsLenient(t *testing.T) {
 		"null":             {`{"stats": [{"name": "rq_total", "value": null}]}`, Host{Cluster: cluster}},
 		"zero left out":    {`{"stats": [{"name": "rq_total"}]}`, Host{Cluster: cluster}},
 		"largest":          {`{"stats": [{"name": "rq_error", "value": "18446744073709551615"}]}`, Host{Cluster: cluster, Errors: 1<<64 - 1}},
-		"every counter":    {`{"stats": [{"name": "rq_total", "value": "1"}, {"name": "rq_success", "value": "2"}, {"name": "rq_error", "value": "3"}, {"name": "rq_timeout", "value": "4"}, {"name": "rq_active", "value": "5", "type": "GAUGE"}]}`, Host{Cluster: cluster, Requests: 1, Success: 2, Errors: 3, Timeouts: 4, Active: 5}},
+		"every counter":    {`{"stats": [{"name": "rq_total", "value": "1"}, {"name": "rq_success", "value": "2"}, {"name": "rq_error", "value": "3"}, {"name": "rq_timeout", "value": "4"}, {"name": "rq_active", "value": "5", "type": "GAUGE"}, {"name": "cx_total", "value": "6"}, {"name": "cx_active", "value": "7"}]}`, Host{Cluster: cluster, Requests: 1, Success: 2, Errors: 3, Timeouts: 4, Active: 5, Connects: 6, Open: 7}},
 		"IPv6":             {`{"address": {"socket_address": {"address": "::1", "port_value": 80}}}`, Host{Cluster: cluster, Address: "[::1]:80"}},
 		"ambient tunnel":   {`{"address": {"envoy_internal_address": {"server_listener_name": "connect_originate", "endpoint_id": "10.0.0.1:80"}}}`, Host{Cluster: cluster, Address: "10.0.0.1:80"}},
 		"not ejected":      {`{"health_status": {"failed_outlier_check": false, "failed_active_health_check": true}}`, Host{Cluster: cluster}},

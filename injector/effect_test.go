@@ -1,0 +1,100 @@
+package injector
+
+import (
+	"fmt"
+	"math"
+	"testing"
+	"time"
+)
+
+func TestEffectValidate(t *testing.T) {
+	tests := []struct {
+		effect Effect
+		want   string // "" for valid
+	}{
+		{Delay{Fixed: 2 * time.Second, Percent: 100}, ""},
+		{Delay{Fixed: time.Millisecond, Percent: 0.0001}, ""},
+		{Delay{}, "fixed: 0s is not a positive duration\npercent: 0 is not above 0 and up to 100"},
+		{Delay{Fixed: -1, Percent: 1}, "fixed: -1ns is not a positive duration"},
+		{Delay{Fixed: 500 * time.Microsecond, Percent: 1}, "fixed: 500µs is below 1ms, the shortest delay that Istio accepts"},
+		{Delay{Fixed: time.Second, Percent: 100.1}, "percent: 100.1 is not above 0 and up to 100"},
+		{Delay{Fixed: time.Second, Percent: math.NaN()}, "percent: NaN is not above 0 and up to 100"},
+		{Delay{Fixed: time.Second, Percent: 0.00009}, "percent: 9e-05 is below 0.0001, the smallest share that proxies draw"},
+		{Abort{HTTPStatus: 200, Percent: 1}, ""},
+		{Abort{HTTPStatus: 599, Percent: 1}, ""},
+		{Abort{}, "httpStatus: 0 is not between 200 and 599\npercent: 0 is not above 0 and up to 100"},
+		{Abort{HTTPStatus: 199, Percent: 1}, "httpStatus: 199 is not between 200 and 599"},
+		{Abort{HTTPStatus: 600, Percent: 1}, "httpStatus: 600 is not between 200 and 599"},
+		{Abort{HTTPStatus: 500, Percent: -1}, "percent: -1 is not above 0 and up to 100"},
+	}
+	for _, test := range tests {
+		got := ""
+		if err := test.effect.Validate(); err != nil {
+			got = err.Error()
+		}
+		if got != test.want {
+			t.Errorf("%#v: %q, want %q", test.effect, got, test.want)
+		}
+	}
+}
+
+func TestEffectRenderings(t *testing.T) {
+	tests := []struct {
+		effect              Effect
+		text, istio, envoys string
+	}{
+		{
+			Delay{Fixed: 90 * time.Second, Percent: 0.25},
+			"delay 1m30s on 0.25%",
+			`{"delay":{"fixedDelay":"90s","percentage":{"value":0.25}}}`,
+			`{"delay":{"fixed_delay":"90s","percentage":{"denominator":"MILLION","numerator":2500}}}`,
+		},
+		{
+			Abort{HTTPStatus: 503, Percent: 100},
+			"abort 503 on 100%",
+			`{"abort":{"httpStatus":503,"percentage":{"value":100}}}`,
+			`{"abort":{"http_status":503,"percentage":{"denominator":"MILLION","numerator":1000000}}}`,
+		},
+	}
+	for _, test := range tests {
+		if got := fmt.Sprint(test.effect); got != test.text {
+			t.Errorf("%q, want %q", got, test.text)
+		}
+		if got := asJSON(t, test.effect.istioFault()); got != test.istio {
+			t.Errorf("istio: %s, want %s", got, test.istio)
+		}
+		if got := asJSON(t, test.effect.envoyFault()); got != test.envoys {
+			t.Errorf("envoy: %s, want %s", got, test.envoys)
+		}
+	}
+}
+
+func TestSeconds(t *testing.T) {
+	tests := map[time.Duration]string{
+		time.Second:               "1s",
+		10 * time.Second:          "10s",
+		time.Millisecond:          "0.001s",
+		2500 * time.Millisecond:   "2.5s",
+		time.Hour + 1:             "3600.000000001s",
+		100 * time.Hour:           "360000s",
+		1001 * time.Microsecond:   "0.001001s",
+		time.Minute + time.Second: "61s",
+	}
+	for d, want := range tests {
+		if got := seconds(d); got != want {
+			t.Errorf("%s: %q, want %q", d, got, want)
+		}
+	}
+}
+
+func TestFaultString(t *testing.T) {
+	f := Fault{On: Service{"shop", "payments", 80, "v2"}, Effect: Abort{503, 50}, Site: Upstream}
+	if got, want := f.String(), "abort 503 on 50% at the upstream of shop/payments:80 subset v2"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+	for site, want := range map[Site]string{NoSite: "no site", Caller: "caller", Upstream: "upstream", 9: "site(9)"} {
+		if site.String() != want {
+			t.Errorf("%q, want %q", site, want)
+		}
+	}
+}

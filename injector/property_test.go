@@ -1,0 +1,172 @@
+package injector
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+)
+
+// foreignEdits are what others do to a VirtualService while a run is on it.
+// Each changes users' things only, by their place among users' things, so that
+// it does the same with and without a run's routes between them.
+var foreignEdits = map[string]func(vs *unstructured.Unstructured, n int){
+	"add a route at the end": func(vs *unstructured.Unstructured, n int) {
+		setRoutes(vs, append(routesOf(vs), object{"name": fmt.Sprint("end-", n), "timeout": "1s"}))
+	},
+	"add a route at the front": func(vs *unstructured.Unstructured, n int) {
+		setRoutes(vs, append([]any{object{"name": fmt.Sprint("front-", n), "redirect": object{}}}, routesOf(vs)...))
+	},
+	"remove a route": func(vs *unstructured.Unstructured, n int) {
+		if user := userRoute(vs, n); user != nil {
+			setRoutes(vs, slices.DeleteFunc(routesOf(vs), func(r any) bool { return sameObject(r, user) }))
+		}
+	},
+	"change a route": func(vs *unstructured.Unstructured, n int) {
+		if user := userRoute(vs, n); user != nil {
+			user["timeout"] = fmt.Sprint(n, "s")
+		}
+	},
+	"set its weights": func(vs *unstructured.Unstructured, n int) {
+		if user := userRoute(vs, n); user != nil {
+			user["route"] = []any{object{"weight": int64(n)}, object{"weight": int64(100 - n)}}
+		}
+	},
+	"change the hosts": func(vs *unstructured.Unstructured, n int) {
+		vs.Object["spec"].(object)["hosts"] = []any{fmt.Sprint("host-", n)}
+	},
+	"label it": func(vs *unstructured.Unstructured, n int) {
+		labels := vs.GetLabels()
+		if labels == nil {
+			labels = map[string]string{}
+		}
+		labels[fmt.Sprint("label-", n)] = "x"
+		vs.SetLabels(labels)
+	},
+	"annotate it": func(vs *unstructured.Unstructured, n int) {
+		annotations := vs.GetAnnotations()
+		if annotations == nil {
+			annotations = map[string]string{}
+		}
+		annotations[fmt.Sprint("note-", n)] = "x"
+		vs.SetAnnotations(annotations)
+	},
+}
+
+func routesOf(vs *unstructured.Unstructured) []any { return at[[]any](vs.Object, "spec", "http") }
+
+func setRoutes(vs *unstructured.Unstructured, routes []any) {
+	vs.Object["spec"].(object)["http"] = routes
+}
+
+// userRoute returns the n-th route that is no run's, counting round and round.
+func userRoute(vs *unstructured.Unstructured, n int) object {
+	users := slices.DeleteFunc(slices.Clone(routesOf(vs)), func(r any) bool {
+		return strings.HasPrefix(at[string](r.(object), "name"), "faultline-") && r.(object)["fault"] != nil
+	})
+	if len(users) == 0 {
+		return nil
+	}
+	return users[n%len(users)].(object)
+}
+
+func sameObject(a any, b object) bool { return fmt.Sprintf("%p", a) == fmt.Sprintf("%p", b) }
+
+// TestForeignEditsSurvive makes random edits, and other runs come and go, in
+// any order around a run; reverting leaves what the edits alone would have.
+func TestForeignEditsSurvive(t *testing.T) {
+	names := make([]string, 0, len(foreignEdits))
+	for name := range foreignEdits {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	files := loadGolden(t)
+	for claim, g := range files {
+		for _, start := range decode(t, g.file("before.yaml")) {
+			if carries(start, "beef") || len(routesOf(start)) == 0 {
+				continue // its other run would take part in the edits
+			}
+			t.Run(claim+"/"+start.GetName(), func(t *testing.T) {
+				for seed := range uint64(50) {
+					foreignEditsSurvive(t, start, names, rand.New(rand.NewPCG(seed, 1)))
+				}
+			})
+		}
+	}
+}
+
+func foreignEditsSurvive(t *testing.T, start *unstructured.Unstructured, names []string, random *rand.Rand) {
+	t.Helper()
+	live, want := start.DeepCopy(), start.DeepCopy()
+	var log []string
+	runs := map[string]bool{}
+	for range 12 {
+		n := random.IntN(50)
+		switch random.IntN(3) {
+		case 0:
+			run := []string{"aaaa", "bbbb", "cccc"}[n%3]
+			if runs[run] {
+				live = mustWithout(t, live, run)
+			} else if edited := spliceAnything(t, live, run); edited != nil {
+				live = edited
+			} else {
+				continue
+			}
+			runs[run] = !runs[run]
+			log = append(log, "run "+run)
+		default:
+			name := names[n%len(names)]
+			foreignEdits[name](live, n)
+			foreignEdits[name](want, n)
+			log = append(log, name)
+		}
+	}
+	for run, there := range runs {
+		if there {
+			live = mustWithout(t, live, run)
+		}
+	}
+	if got, want := asJSON(t, live.Object), asJSON(t, want.Object); got != want {
+		t.Fatalf("after %q\n%s\nwant\n%s", log, got, want)
+	}
+}
+
+func mustWithout(t testing.TB, obj *unstructured.Unstructured, run string) *unstructured.Unstructured {
+	t.Helper()
+	after, err := without(obj, run)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return after
+}
+
+// spliceAnything puts a fault of run into vs on whatever its first host is, or
+// returns nil when that is refused.
+func spliceAnything(t testing.TB, vs *unstructured.Unstructured, run string) *unstructured.Unstructured {
+	t.Helper()
+	hosts := stringsAt(vs.Object, "spec", "hosts")
+	if len(hosts) == 0 {
+		return nil
+	}
+	name, _, _ := strings.Cut(strings.TrimPrefix(hosts[0], "*."), ".")
+	before := runtime.DeepCopyJSON(vs.Object)
+	s := splice{
+		on: Service{Namespace: vs.GetNamespace(), Name: name}, domain: DefaultClusterDomain,
+		fault: Abort{503, 100}.istioFault(), run: run, mark: newMark(testUntil, testBy),
+	}
+	after, names, err := s.into(vs)
+	if asJSON(t, vs.Object) != asJSON(t, before) {
+		t.Errorf("splicing changed the object it was given")
+	}
+	if err != nil {
+		return nil
+	}
+	if len(names) == 0 || !carries(after, run) {
+		t.Errorf("spliced, but there is no route of the run")
+	}
+	return after
+}
