@@ -33,16 +33,16 @@ type cluster struct {
 	after func(verb, namespace, name string) error
 }
 
-func newCluster(t testing.TB, documents ...string) *cluster {
-	t.Helper()
+func newCluster(tb testing.TB, documents ...string) *cluster {
+	tb.Helper()
 	kinds := map[schema.GroupVersionResource]string{
 		virtualServices: "VirtualServiceList", envoyFilters: "EnvoyFilterList", destinationRules: "DestinationRuleList",
 		services: "ServiceList", pods: "PodList",
 	}
-	c := &cluster{t: t, FakeDynamicClient: fake.NewSimpleDynamicClientWithCustomListKinds(runtime.NewScheme(), kinds)}
+	c := &cluster{t: tb, FakeDynamicClient: fake.NewSimpleDynamicClientWithCustomListKinds(runtime.NewScheme(), kinds)}
 	c.PrependReactor("*", "*", c.react)
 	for _, text := range documents {
-		for _, obj := range decode(t, text) {
+		for _, obj := range decode(tb, text) {
 			c.add(obj)
 		}
 	}

@@ -1,8 +1,10 @@
 package injector
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/rogpeppe/go-internal/diff"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -17,15 +19,32 @@ type Edit struct {
 	After  *unstructured.Unstructured
 
 	// Marker is what proxies show once the edit has reached them: how the names
-	// of the inserted routes begin (Routes has them whole), or the name of the
-	// HTTP filter.
+	// of all routes of the run begin, or the name of the HTTP filter. ShownIn
+	// tells this edit from others of the run.
 	Marker string
-	Routes []string // names of the inserted routes; none at the Upstream site
+	Routes []string // names of the inserted routes, which no other edit of the run has; none at the Upstream site
 	Fault  int      // index of the fault this edit makes
 	Pods   []string // pods in whose proxies the fault is made; none at the Caller site
 
 	splice *splice // how to make After again when the object has changed; nil when created whole
 }
+
+// ShownIn reports whether a proxy's configuration, a part of its config_dump,
+// shows this very edit: one of its routes, or its filter. A proxy gets the
+// routes of one object all together.
+func (e Edit) ShownIn(config []byte) bool {
+	if len(e.Routes) == 0 {
+		return bytes.Contains(config, []byte(`"`+e.Marker+`"`))
+	}
+	return slices.ContainsFunc(e.Routes, func(name string) bool {
+		// Istio puts the name of the match, if it has one, behind a dot.
+		return bytes.Contains(config, []byte(`"`+name+`"`)) || bytes.Contains(config, []byte(`"`+name+`.`))
+	})
+}
+
+// spareRoutes is where an edit's route numbers begin, times its place among the
+// faults, when it needs more of them than were planned.
+const spareRoutes = 1000
 
 // again returns e planned anew on the object as it is now. again is an error
 // when the edit is no longer right, and when live carries the run's mark
@@ -38,6 +57,11 @@ func (e Edit) again(live *unstructured.Unstructured, ours bool) (Edit, error) {
 		return Edit{}, fmt.Errorf("carries a mark of run %s already", e.splice.run)
 	}
 	after, names, err := e.splice.into(live)
+	if err == nil && len(names) > len(e.Routes) {
+		spare := *e.splice
+		spare.first = (e.Fault + 1) * spareRoutes
+		after, names, err = spare.into(live)
+	}
 	if err != nil {
 		return Edit{}, fmt.Errorf("changed since it was planned: %w", err)
 	}

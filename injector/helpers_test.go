@@ -22,20 +22,20 @@ var (
 )
 
 // decode reads YAML documents as the API server's answers are read.
-func decode(t testing.TB, text string) []*unstructured.Unstructured {
-	t.Helper()
+func decode(tb testing.TB, text string) []*unstructured.Unstructured {
+	tb.Helper()
 	var objects []*unstructured.Unstructured
-	for _, doc := range strings.Split("\n"+text, "\n---\n") {
+	for doc := range strings.SplitSeq("\n"+text, "\n---\n") {
 		if strings.TrimSpace(doc) == "" {
 			continue
 		}
 		data, err := yaml.YAMLToJSON([]byte(doc))
 		if err != nil {
-			t.Fatalf("bad YAML: %v\n%s", err, doc)
+			tb.Fatalf("bad YAML: %v\n%s", err, doc)
 		}
 		obj := &unstructured.Unstructured{}
 		if err := obj.UnmarshalJSON(data); err != nil {
-			t.Fatalf("no object: %v\n%s", err, doc)
+			tb.Fatalf("no object: %v\n%s", err, doc)
 		}
 		objects = append(objects, obj)
 	}
@@ -43,33 +43,33 @@ func decode(t testing.TB, text string) []*unstructured.Unstructured {
 }
 
 // decodeOne reads one YAML document.
-func decodeOne(t testing.TB, text string) *unstructured.Unstructured {
-	t.Helper()
-	objects := decode(t, text)
+func decodeOne(tb testing.TB, text string) *unstructured.Unstructured {
+	tb.Helper()
+	objects := decode(tb, text)
 	if len(objects) != 1 {
-		t.Fatalf("%d objects, want 1", len(objects))
+		tb.Fatalf("%d objects, want 1", len(objects))
 	}
 	return objects[0]
 }
 
 // asJSON is the form in which objects are compared byte for byte.
-func asJSON(t testing.TB, v any) string {
-	t.Helper()
+func asJSON(tb testing.TB, v any) string {
+	tb.Helper()
 	text, err := json.Marshal(v)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return string(text)
 }
 
 // asYAML renders objects as YAML documents.
-func asYAML(t testing.TB, objects []*unstructured.Unstructured) string {
-	t.Helper()
+func asYAML(tb testing.TB, objects []*unstructured.Unstructured) string {
+	tb.Helper()
 	var docs [][]byte
 	for _, obj := range objects {
 		doc, err := yaml.Marshal(obj.Object)
 		if err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
 		docs = append(docs, doc)
 	}
@@ -135,11 +135,11 @@ func worldOf(objects ...*unstructured.Unstructured) world {
 }
 
 // planOf plans faults of testRun in a world of the YAML documents.
-func planOf(t testing.TB, faults []Fault, limits BlastRadius, documents ...string) (Plan, error) {
-	t.Helper()
+func planOf(tb testing.TB, faults []Fault, limits BlastRadius, documents ...string) (Plan, error) {
+	tb.Helper()
 	var objects []*unstructured.Unstructured
 	for _, text := range documents {
-		objects = append(objects, decode(t, text)...)
+		objects = append(objects, decode(tb, text)...)
 	}
 	return makePlan(worldOf(objects...), request{
 		run: testRun, by: testBy, until: testUntil, now: testNow, faults: faults, limits: limits,

@@ -160,8 +160,9 @@ func TestInjectPlansAgainAfterAConflict(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := injection.Edits()[0].Routes; len(got) != 3 {
-		t.Errorf("routes %q, want one for the foreign route too", got)
+	want := []string{"faultline-7f3a-1000", "faultline-7f3a-1001", "faultline-7f3a-1002"}
+	if got := injection.Edits()[0].Routes; !slices.Equal(got, want) {
+		t.Errorf("routes %q, want one for the foreign route too, and numbers that no other edit has: %q", got, want)
 	}
 	if err := injection.Revert(t.Context()); err != nil {
 		t.Fatal(err)

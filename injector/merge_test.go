@@ -146,22 +146,22 @@ func written(plan Plan) []*unstructured.Unstructured {
 }
 
 // reverted returns the objects without run; those that are its own are gone.
-func reverted(t testing.TB, objects []*unstructured.Unstructured, run string) []*unstructured.Unstructured {
-	t.Helper()
+func reverted(tb testing.TB, objects []*unstructured.Unstructured, run string) []*unstructured.Unstructured {
+	tb.Helper()
 	var left []*unstructured.Unstructured
 	for _, obj := range objects {
 		if !carries(obj, run) {
-			t.Errorf("%s does not carry run %s", refOf(obj), run)
+			tb.Errorf("%s does not carry run %s", refOf(obj), run)
 		}
 		if isWhole(obj, run) {
 			continue
 		}
 		clean, err := without(obj, run)
 		if err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
 		if carries(clean, run) {
-			t.Errorf("%s still carries run %s", refOf(obj), run)
+			tb.Errorf("%s still carries run %s", refOf(obj), run)
 		}
 		left = append(left, clean)
 	}

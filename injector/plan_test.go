@@ -125,8 +125,7 @@ func TestValidateFaults(t *testing.T) {
 func expectReasons(t *testing.T, err error, want []string) {
 	t.Helper()
 	var got []string
-	var refusal *RefusedError
-	if errors.As(err, &refusal) {
+	if refusal, ok := errors.AsType[*RefusedError](err); ok {
 		for _, r := range refusal.Reasons {
 			got = append(got, r.String())
 		}

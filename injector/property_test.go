@@ -135,19 +135,19 @@ func foreignEditsSurvive(t *testing.T, start *unstructured.Unstructured, names [
 	}
 }
 
-func mustWithout(t testing.TB, obj *unstructured.Unstructured, run string) *unstructured.Unstructured {
-	t.Helper()
+func mustWithout(tb testing.TB, obj *unstructured.Unstructured, run string) *unstructured.Unstructured {
+	tb.Helper()
 	after, err := without(obj, run)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return after
 }
 
 // spliceAnything puts a fault of run into vs on whatever its first host is, or
 // returns nil when that is refused.
-func spliceAnything(t testing.TB, vs *unstructured.Unstructured, run string) *unstructured.Unstructured {
-	t.Helper()
+func spliceAnything(tb testing.TB, vs *unstructured.Unstructured, run string) *unstructured.Unstructured {
+	tb.Helper()
 	hosts := stringsAt(vs.Object, "spec", "hosts")
 	if len(hosts) == 0 {
 		return nil
@@ -159,14 +159,14 @@ func spliceAnything(t testing.TB, vs *unstructured.Unstructured, run string) *un
 		fault: Abort{503, 100}.istioFault(), run: run, mark: newMark(testUntil, testBy),
 	}
 	after, names, err := s.into(vs)
-	if asJSON(t, vs.Object) != asJSON(t, before) {
-		t.Errorf("splicing changed the object it was given")
+	if asJSON(tb, vs.Object) != asJSON(tb, before) {
+		tb.Errorf("splicing changed the object it was given")
 	}
 	if err != nil {
 		return nil
 	}
 	if len(names) == 0 || !carries(after, run) {
-		t.Errorf("spliced, but there is no route of the run")
+		tb.Errorf("spliced, but there is no route of the run")
 	}
 	return after
 }

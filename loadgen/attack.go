@@ -38,9 +38,10 @@ func (l Load) Run(ctx context.Context) (Result, error) {
 }
 
 // Start begins to send and returns at once; the only errors are those of
-// [Load.Validate]. The load ends at the end of its Duration, when all requests
-// have their answer, or promptly with ctx. Somebody has to end ctx if there is
-// no Duration.
+// [Load.Validate]. The load ends when all requests that the schedule holds for
+// its Duration have their answer, or promptly with ctx. Where MaxInFlight made
+// requests late, that is later than Duration. Somebody has to end ctx if there
+// is no Duration.
 func (l Load) Start(ctx context.Context) (*Running, error) {
 	if err := l.Validate(); err != nil {
 		return nil, err

@@ -12,9 +12,13 @@
 //	  load: {url: "http://shop.example/checkout", rate: 50}
 //	  steadyState: [{successRate: {atLeast: 0.99}}]
 //
-// A file may hold several documents. Reading is strict: an unknown field is an
-// error that names the nearest known one, a value of the wrong type says what was
-// wanted, and all problems of all files are reported at once, each with its file,
-// document and field path. This is the only place that maps names to types: one
-// table for the effects and matchers, in kinds.go.
+// A file may hold several documents; JSON is YAML, too. Reading is strict: an
+// unknown field is an error that names the nearest known one, a value of the
+// wrong type or out of range says what was found and what is wanted, and a field
+// whose zero value would stand for a default cannot be set to zero. All problems
+// of all files are reported at once, each with its file, document, field path
+// and line.
+//
+// This is the only place that maps names to types: kinds.go has the effects and
+// matchers, values.go what the single values may be.
 package manifest

@@ -1,7 +1,6 @@
 package manifest
 
 import (
-	"errors"
 	"fmt"
 	"time"
 
@@ -10,155 +9,155 @@ import (
 	"github.com/faultline-mesh/faultline/loadgen"
 )
 
-// The wire types: what YAML holds, before it is checked.
+// The wire types: what YAML holds. A field's tag has its name and whether it
+// must be there; the tag want replaces the type's own words for what it holds.
 
-type documentSpec struct {
-	APIVersion string   `json:"apiVersion"`
-	Kind       string   `json:"kind"`
-	Metadata   metadata `json:"metadata"`
-	Spec       spec     `json:"spec"`
+type document struct {
+	APIVersion apiVersion `yaml:"apiVersion,required"`
+	Kind       kind       `yaml:"kind,required"`
+	Metadata   metadata   `yaml:"metadata"`
+	Spec       spec       `yaml:"spec"`
 }
 
 type metadata struct {
-	Name        string            `json:"name"`
-	Labels      map[string]string `json:"labels,omitempty"`
-	Annotations map[string]string `json:"annotations,omitempty"`
+	Name        text            `yaml:"name,required" want:"a short name for lists and files"`
+	Labels      map[string]text `yaml:"labels"`
+	Annotations map[string]text `yaml:"annotations"`
 }
 
 type spec struct {
-	Title       string        `json:"title"`
-	Faults      []faultSpec   `json:"faults"`
-	Load        loadSpec      `json:"load"`
-	Gateway     string        `json:"gateway"`
-	SteadyState []matcherSpec `json:"steadyState"`
-	Healthy     []matcherSpec `json:"healthy"`
-	During      []matcherSpec `json:"during"`
-	Recovered   []matcherSpec `json:"recovered"`
-	HaltWhen    []matcherSpec `json:"haltWhen"`
-	BlastRadius blastSpec     `json:"blastRadius"`
-	Settle      duration      `json:"settle"`
-	Duration    duration      `json:"duration"`
-	Recovery    duration      `json:"recovery"`
+	Title       text       `yaml:"title"`
+	Faults      []fault    `yaml:"faults"`
+	Load        load       `yaml:"load"`
+	Gateway     text       `yaml:"gateway"`
+	SteadyState []matchers `yaml:"steadyState"`
+	Healthy     []matchers `yaml:"healthy"`
+	During      []matchers `yaml:"during"`
+	Recovered   []matchers `yaml:"recovered"`
+	HaltWhen    []matchers `yaml:"haltWhen"`
+	BlastRadius radius     `yaml:"blastRadius"`
+	Settle      duration   `yaml:"settle"`
+	Duration    duration   `yaml:"duration"`
+	Recovery    duration   `yaml:"recovery"`
 }
 
-type faultSpec struct {
-	On struct {
-		Namespace string `json:"namespace"`
-		Service   string `json:"service"`
-		Port      int    `json:"port"`
-		Subset    string `json:"subset"`
-	} `json:"on"`
-	Site       string `json:"site"`
-	Pods       int    `json:"pods"`
-	AllTraffic bool   `json:"allTraffic"`
+type fault struct {
+	On   target   `yaml:"on"`
+	Site siteName `yaml:"site,required"`
 	effects
+	Pods       number `yaml:"pods"`
+	AllTraffic flag   `yaml:"allTraffic"`
 }
 
-type loadSpec struct {
-	URL         string            `json:"url"`
-	ConnectTo   string            `json:"connectTo"`
-	Method      string            `json:"method"`
-	Header      map[string]string `json:"header"`
-	Body        string            `json:"body"`
-	Rate        float64           `json:"rate"`
-	Timeout     duration          `json:"timeout"`
-	MaxInFlight int               `json:"maxInFlight"`
+type target struct {
+	Namespace text `yaml:"namespace,required" want:"the namespace of the Service"`
+	Service   text `yaml:"service,required" want:"the name of a Service"`
+	Port      port `yaml:"port"`
+	Subset    text `yaml:"subset"`
 }
 
-type blastSpec struct {
-	Namespaces []string `json:"namespaces"`
-	MaxPercent float64  `json:"maxPercent"`
-	MaxPods    int      `json:"maxPods"`
-	AllTraffic bool     `json:"allTraffic"`
+type load struct {
+	URL         text            `yaml:"url,required" want:"where requests go, such as http://shop.example/checkout"`
+	ConnectTo   text            `yaml:"connectTo"`
+	Method      text            `yaml:"method"`
+	Header      map[string]text `yaml:"header"`
+	Body        text            `yaml:"body"`
+	Rate        perSecond       `yaml:"rate"`
+	Timeout     duration        `yaml:"timeout"`
+	MaxInFlight number          `yaml:"maxInFlight"`
 }
 
-// duration keeps what was written, to be judged where the field path is known.
-type duration string
-
-// UnmarshalJSON takes any scalar.
-func (d *duration) UnmarshalJSON(data []byte) error {
-	*d = duration(trimQuotes(string(data)))
-	return nil
+type radius struct {
+	Namespaces []text     `yaml:"namespaces"`
+	MaxPercent percentage `yaml:"maxPercent"`
+	MaxPods    number     `yaml:"maxPods"`
+	AllTraffic flag       `yaml:"allTraffic"`
 }
 
-func (d duration) parse(path string) (time.Duration, error) {
-	if d == "" {
-		return 0, nil
-	}
-	parsed, err := time.ParseDuration(string(d))
-	if err != nil {
-		return 0, fmt.Errorf("%s: found %s, want a duration such as 10s or 200ms", path, d)
-	}
-	return parsed, nil
-}
-
-// experiment converts the wire form; every problem has its field path.
-func (s spec) experiment() (experiments.Experiment, error) {
+// experiment converts the wire form. What could not be read is zero or nil.
+func (d document) experiment() experiments.Experiment {
+	s := d.Spec
 	e := experiments.Experiment{
-		Title: s.Title, Gateway: s.Gateway,
-		BlastRadius: injector.BlastRadius{
-			Namespaces: s.BlastRadius.Namespaces, MaxPercent: s.BlastRadius.MaxPercent,
-			MaxPods: s.BlastRadius.MaxPods, AllTraffic: s.BlastRadius.AllTraffic,
+		Name: string(d.Metadata.Name), Title: string(s.Title), Gateway: string(s.Gateway),
+		Load:        s.Load.load(),
+		SteadyState: matcherList(s.SteadyState),
+		Healthy:     matcherList(s.Healthy),
+		During:      matcherList(s.During),
+		Recovered:   matcherList(s.Recovered),
+		HaltWhen:    matcherList(s.HaltWhen),
+		BlastRadius: s.BlastRadius.blastRadius(),
+		Settle:      time.Duration(s.Settle),
+		Duration:    time.Duration(s.Duration),
+		Recovery:    time.Duration(s.Recovery),
+	}
+	if e.Title == "" {
+		e.Title = e.Name
+	}
+	for _, f := range s.Faults {
+		e.Faults = append(e.Faults, f.fault())
+	}
+	return e
+}
+
+func (f fault) fault() injector.Fault {
+	effect, _ := f.effect()
+	return injector.Fault{
+		On: injector.Service{
+			Namespace: string(f.On.Namespace), Name: string(f.On.Service),
+			Port: int(f.On.Port), Subset: string(f.On.Subset),
 		},
-		Load: loadgen.Load{
-			URL: s.Load.URL, ConnectTo: s.Load.ConnectTo, Method: s.Load.Method, Header: s.Load.Header,
-			Body: s.Load.Body, Rate: s.Load.Rate, MaxInFlight: s.Load.MaxInFlight,
-		},
+		Effect: effect, Site: injector.Site(f.Site), Pods: int(f.Pods), AllTraffic: bool(f.AllTraffic),
 	}
-	var errs []error
-	for _, d := range []struct {
-		path string
-		from duration
-		to   *time.Duration
-	}{
-		{"spec.settle", s.Settle, &e.Settle},
-		{"spec.duration", s.Duration, &e.Duration},
-		{"spec.recovery", s.Recovery, &e.Recovery},
-		{"spec.load.timeout", s.Load.Timeout, &e.Load.Timeout},
-	} {
-		var err error
-		*d.to, err = d.from.parse(d.path)
-		errs = append(errs, err)
+}
+
+func (l load) load() loadgen.Load {
+	return loadgen.Load{
+		URL: string(l.URL), ConnectTo: string(l.ConnectTo), Method: string(l.Method), Header: textMap(l.Header),
+		Body: string(l.Body), Rate: float64(l.Rate), Timeout: time.Duration(l.Timeout), MaxInFlight: int(l.MaxInFlight),
 	}
-	for i, f := range s.Faults {
-		fault, err := f.fault(fmt.Sprintf("spec.faults[%d]", i))
-		e.Faults, errs = append(e.Faults, fault), append(errs, err)
+}
+
+func (r radius) blastRadius() injector.BlastRadius {
+	limits := injector.BlastRadius{MaxPercent: float64(r.MaxPercent), MaxPods: int(r.MaxPods), AllTraffic: bool(r.AllTraffic)}
+	for _, namespace := range r.Namespaces {
+		limits.Namespaces = append(limits.Namespaces, string(namespace))
 	}
-	for _, list := range []struct {
-		name string
-		from []matcherSpec
-		to   *[]experiments.Matcher
-	}{
-		{"steadyState", s.SteadyState, &e.SteadyState},
-		{"healthy", s.Healthy, &e.Healthy},
-		{"during", s.During, &e.During},
-		{"recovered", s.Recovered, &e.Recovered},
-		{"haltWhen", s.HaltWhen, &e.HaltWhen},
-	} {
-		for i, m := range list.from {
-			matcher, err := m.matcher(fmt.Sprintf("spec.%s[%d]", list.name, i))
-			*list.to, errs = append(*list.to, matcher), append(errs, err)
+	return limits
+}
+
+func matcherList(specs []matchers) []experiments.Matcher {
+	var all []experiments.Matcher
+	for _, s := range specs {
+		all = append(all, s.matcher())
+	}
+	return all
+}
+
+func textMap(texts map[string]text) map[string]string {
+	if texts == nil {
+		return nil
+	}
+	all := map[string]string{}
+	for name, content := range texts {
+		all[name] = string(content)
+	}
+	return all
+}
+
+// yamlPath says in the document's own names what the engine's checks call by
+// those of Go.
+func (d document) yamlPath(field string) string {
+	for i, f := range d.Spec.Faults {
+		prefix := fmt.Sprintf("faults[%d]", i)
+		_, effect := f.effect()
+		switch field {
+		case prefix + ".on.name":
+			field = prefix + ".on.service"
+		case prefix + ".effect":
+			field = prefix
+		case prefix + ".percent", prefix + ".fixed", prefix + ".httpStatus":
+			field = prefix + "." + effect + field[len(prefix):]
 		}
 	}
-	return e, errors.Join(errs...)
-}
-
-func (f faultSpec) fault(path string) (injector.Fault, error) {
-	fault := injector.Fault{
-		On:   injector.Service{Namespace: f.On.Namespace, Name: f.On.Service, Port: f.On.Port, Subset: f.On.Subset},
-		Pods: f.Pods, AllTraffic: f.AllTraffic,
-	}
-	var errs []error
-	switch f.Site {
-	case injector.Caller.String():
-		fault.Site = injector.Caller
-	case injector.Upstream.String():
-		fault.Site = injector.Upstream
-	default:
-		errs = append(errs, fmt.Errorf("%s.site: found %q, want %q (in the callers' proxies: tests their code) or %q "+
-			"(in the service's own proxies: tests timeouts, retries and ejection of the mesh)", path, f.Site, injector.Caller, injector.Upstream))
-	}
-	var err error
-	fault.Effect, err = f.effect(path)
-	return fault, errors.Join(append(errs, err)...)
+	return join("spec", field)
 }

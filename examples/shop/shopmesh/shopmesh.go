@@ -1,0 +1,48 @@
+// Package shopmesh brings the shop up on a mesh of this machine, for the
+// examples. In a service's own repository its place is taken by a kubeconfig, or
+// by the same few lines with that service's program and manifests.
+package shopmesh
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+
+	"github.com/faultline-mesh/faultline/meshtest"
+)
+
+// Start builds the shop, starts a mesh and deploys the shop to it. Call stop,
+// also after an error: it ends the mesh and removes what was built.
+func Start(ctx context.Context) (mesh *meshtest.Mesh, stop func() error, err error) {
+	dir, err := os.MkdirTemp("", "shop-")
+	if err != nil {
+		return nil, func() error { return nil }, err
+	}
+	program := filepath.Join(dir, "shop")
+	mesh = &meshtest.Mesh{
+		Images:   map[string]string{"faultline/shop": program},
+		Progress: func(line string) { fmt.Fprintln(os.Stderr, line) },
+	}
+	stop = func() error {
+		return errors.Join(mesh.Stop(context.WithoutCancel(ctx)), os.RemoveAll(dir))
+	}
+	build := exec.CommandContext(ctx, "go", "build", "-o", program, ".")
+	build.Dir = shopDir()
+	if out, err := build.CombinedOutput(); err != nil {
+		return mesh, stop, fmt.Errorf("build the shop: %w\n%s", err, out)
+	}
+	if err := mesh.Start(ctx); err != nil {
+		return mesh, stop, err
+	}
+	return mesh, stop, mesh.Deploy(ctx, filepath.Join(shopDir(), "mesh"))
+}
+
+// shopDir is where the shop's sources and manifests are.
+func shopDir() string {
+	_, file, _, _ := runtime.Caller(0)
+	return filepath.Join(filepath.Dir(file), "..")
+}

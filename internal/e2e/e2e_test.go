@@ -1,0 +1,256 @@
+package e2e
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"k8s.io/client-go/rest"
+
+	"github.com/faultline-mesh/faultline/assertions"
+	"github.com/faultline-mesh/faultline/examples/shop/shopmesh"
+	"github.com/faultline-mesh/faultline/experiments"
+	"github.com/faultline-mesh/faultline/injector"
+	"github.com/faultline-mesh/faultline/loadgen"
+	"github.com/faultline-mesh/faultline/meshtest"
+)
+
+var (
+	mesh    *meshtest.Mesh
+	cluster *rest.Config
+)
+
+func TestMain(m *testing.M) { os.Exit(run(m)) }
+
+func run(m *testing.M) (code int) {
+	started, stop, err := shopmesh.Start(context.Background())
+	defer func() {
+		if err := stop(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			code = 1
+		}
+	}()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	mesh, cluster = started, started.Config()
+	return m.Run()
+}
+
+// inventoryDown is an experiment whose fault is always in force and fires, and
+// whose steady state does not care.
+func inventoryDown(duration time.Duration) experiments.Experiment {
+	return experiments.Experiment{
+		Title: "the shop answers something while inventory is down",
+		Faults: []injector.Fault{{
+			On:     injector.Service{Namespace: "shop", Name: "inventory"},
+			Site:   injector.Caller,
+			Effect: injector.Abort{HTTPStatus: 503, Percent: 100},
+		}},
+		Gateway:     "istio-system/istio-ingressgateway",
+		Load:        loadgen.Load{URL: "http://shop.example/checkout", Rate: 50},
+		SteadyState: []experiments.Matcher{assertions.HaveLatency(assertions.P99, assertions.AtMost(5*time.Second))},
+		BlastRadius: injector.BlastRadius{Namespaces: []string{"shop"}},
+		Settle:      300 * time.Millisecond, Duration: duration, Recovery: 300 * time.Millisecond,
+	}
+}
+
+func newRunner(t testing.TB, options ...experiments.Option) *experiments.Runner {
+	t.Helper()
+	r, err := experiments.NewRunner(cluster, options...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// noLeftovers is what must be true after every test.
+func noLeftovers(t testing.TB) {
+	t.Helper()
+	in, err := injector.New(cluster)
+	if err != nil {
+		t.Fatal(err)
+	}
+	left, err := in.Leftovers(context.WithoutCancel(t.Context()), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, l := range left {
+		t.Errorf("left behind: %s", l)
+	}
+}
+
+// when calls f once, when a run comes to a step.
+func when(step string, f func()) experiments.Option {
+	var once sync.Once
+	return experiments.WithProgress(func(e experiments.Event) {
+		if e.Step == step {
+			once.Do(f)
+		}
+	})
+}
+
+// deviating says what it saw and fails.
+type panicking struct{ phase string }
+
+func (p panicking) Match(actual any) (bool, error) {
+	if actual.(experiments.Phase).Name == p.phase {
+		panic("a matcher of the user's panics")
+	}
+	return true, nil
+}
+func (panicking) FailureMessage(any) string        { return "" }
+func (panicking) NegatedFailureMessage(any) string { return "" }
+
+func TestAPanicLeavesNothing(t *testing.T) {
+	e := inventoryDown(500 * time.Millisecond)
+	e.During = []experiments.Matcher{panicking{experiments.DuringPhase}}
+	func() {
+		defer func() {
+			if recover() == nil {
+				t.Error("the panic was swallowed")
+			}
+		}()
+		_, _ = newRunner(t).Run(t.Context(), e) //nolint:errcheck // it panics
+	}()
+	noLeftovers(t)
+}
+
+func TestACancelledRunLeavesNothing(t *testing.T) {
+	for _, step := range []string{"plan", "baseline", "inject", "during", "revert", "recovery"} {
+		t.Run(step, func(t *testing.T) {
+			ctx, cancel := context.WithCancelCause(t.Context())
+			defer cancel(nil)
+			stopped := errors.New("somebody stopped the run")
+			report, err := newRunner(t, when(step, func() { cancel(stopped) })).Run(ctx, inventoryDown(2*time.Second))
+			noLeftovers(t)
+			switch {
+			case report == nil && err == nil:
+				t.Error("neither a report nor an error")
+			case report != nil && (report.Verdict != experiments.Inconclusive || err != nil):
+				t.Errorf("got %s (%s), %v; want Inconclusive", report.Verdict, report.Reason, err)
+			case report != nil && !report.Clean:
+				t.Error("the report does not say that all is clean")
+			}
+		})
+	}
+}
+
+// Two runs on one VirtualService: each takes out its own routes and no other.
+func TestTwoRunsAtOnce(t *testing.T) {
+	var group sync.WaitGroup
+	reports := make([]*experiments.Report, 2)
+	errs := make([]error, 2)
+	for i := range reports {
+		group.Go(func() {
+			reports[i], errs[i] = newRunner(t).Run(t.Context(), inventoryDown(time.Duration(i+1)*time.Second))
+		})
+	}
+	group.Wait()
+	for i, r := range reports {
+		if errs[i] != nil || r.Verdict != experiments.Held {
+			t.Errorf("run %d: %v\n%s", i, errs[i], r)
+		}
+	}
+	noLeftovers(t)
+}
+
+// A control stream without the run's header must not notice anything.
+func TestOtherRequestsMeetNoFault(t *testing.T) {
+	var control loadgen.Result
+	var err error
+	other := when("during", func() {
+		control, err = loadgen.Load{
+			URL: mesh.GatewayURL() + "/checkout", Header: map[string]string{"Host": "shop.example"},
+			Rate: 50, Duration: time.Second,
+		}.Run(t.Context())
+	})
+	report, runErr := newRunner(t, other).Run(t.Context(), inventoryDown(2*time.Second))
+	if runErr != nil || err != nil {
+		t.Fatal(runErr, err)
+	}
+	if n := report.During.Load.Count(503); n != report.During.Load.Requests() || n == 0 {
+		t.Errorf("the run's own requests: %s, want all 503", report.During.Load)
+	}
+	if rate, ok := control.SuccessRate(); !ok || rate < 1 {
+		t.Errorf("other people's requests: %s", control)
+	}
+	noLeftovers(t)
+}
+
+// The Ginkgo door must fail the spec, with the verdict first and the report as an
+// entry, and leave nothing.
+func TestGinkgoTellsADeviation(t *testing.T) {
+	cmd := exec.CommandContext(t.Context(), "go", "test", "-count=1", "./testdata/deviates")
+	cmd.Env = append(os.Environ(), "KUBECONFIG="+mesh.Kubeconfig())
+	out, err := cmd.CombinedOutput()
+	var exit *exec.ExitError
+	if !errors.As(err, &exit) {
+		t.Fatalf("the suite passed, or did not run: %v\n%s", err, out)
+	}
+	for _, want := range []string{
+		"Deviated: customers can check out while inventory is down",
+		"Expected success rate to be at least 99%, but it was 0%",
+		"Report Entries >>",
+		"every fault is out again: VirtualService shop/inventory",
+		"1 Passed | 1 Failed",
+	} {
+		if !strings.Contains(string(out), want) {
+			t.Errorf("the output lacks %q:\n%s", want, out)
+		}
+	}
+	noLeftovers(t)
+}
+
+// recorded is a test that only takes down what happens to it.
+type recorded struct {
+	testing.TB
+	errors []string
+}
+
+func (r *recorded) Helper()                       {}
+func (r *recorded) Errorf(format string, a ...any) { r.errors = append(r.errors, fmt.Sprintf(format, a...)) }
+
+func TestGoTestTellsADeviation(t *testing.T) {
+	e := inventoryDown(500 * time.Millisecond)
+	e.SteadyState = append(e.SteadyState, assertions.HaveSuccessRate(assertions.AtLeast(0.99)))
+	fake := &recorded{TB: t}
+	experiments.Test(fake, cluster, e)
+	if len(fake.errors) != 1 || !strings.HasPrefix(fake.errors[0], "Deviated: ") {
+		t.Errorf("got %q", fake.errors)
+	}
+	noLeftovers(t)
+}
+
+// BenchmarkFaultInForce is the time from the write of a VirtualService fault
+// until every one of the shop's sidecars shows it, and until every one has
+// dropped it, as the reports have it.
+func BenchmarkFaultInForce(b *testing.B) {
+	var in, out []time.Duration
+	e := inventoryDown(100 * time.Millisecond)
+	e.Settle, e.Recovery = 50*time.Millisecond, 50*time.Millisecond
+	for b.Loop() {
+		report, err := newRunner(b).Run(b.Context(), e)
+		if err != nil {
+			b.Fatal(err)
+		}
+		if report.Injected.Proxies == 0 {
+			b.Fatalf("nothing was injected:\n%s", report)
+		}
+		in, out = append(in, report.Injected.Max), append(out, report.Reverted.Max)
+	}
+	for name, times := range map[string][]time.Duration{"in": in, "out": out} {
+		slices.Sort(times)
+		b.ReportMetric(float64(times[len(times)/2].Microseconds())/1000, name+"-p50-ms")
+		b.ReportMetric(float64(times[min(len(times)-1, len(times)*99/100)].Microseconds())/1000, name+"-p99-ms")
+	}
+	noLeftovers(b)
+}
