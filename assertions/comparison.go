@@ -70,6 +70,7 @@ func (c comparison) of(value any, evidence string) (finding, error) {
 		same, err := ours.Match(rounded)
 		return err == nil && same == holds
 	})
+	found.measured = measured
 	phrase := ours.phrase(c.unit)
 	if c.headlines != nil {
 		found.failure, found.negated = c.headlines(phrase, measured)
@@ -92,6 +93,7 @@ func (c comparison) foreign(found finding, m types.GomegaMatcher, value any) fin
 	}
 	theirs = format.IndentString(theirs, 1)
 	measured := c.unit.readable(value, func(any) bool { return true })
+	found.measured = measured
 	found.failure = fmt.Sprintf("Expected %s to satisfy its matcher, but it was %s\n%s", c.subject, measured, theirs)
 	found.negated = fmt.Sprintf("Expected %s not to satisfy its matcher, but it was %s\n%s", c.subject, measured, theirs)
 	return found

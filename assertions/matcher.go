@@ -25,6 +25,7 @@ type finding struct {
 	failure  string // first line when the claim should hold
 	negated  string // first line when it should not
 	evidence string // one line: what it was judged by
+	measured string // what was found, as short as can be: "989ms"
 }
 
 var _ types.GomegaMatcher = (*matcher)(nil)
@@ -44,6 +45,13 @@ func (m *matcher) FailureMessage(actual any) string {
 // NegatedFailureMessage says why the claim should not have held of actual.
 func (m *matcher) NegatedFailureMessage(actual any) string {
 	return m.message(actual, func(f finding) string { return f.negated })
+}
+
+// Measured returns what the claim was judged by, as short as can be, for lists of
+// what was asserted; nothing when there is nothing to judge by.
+func (m *matcher) Measured(actual any) string {
+	found, _ := m.judge(actual) // Match tells it
+	return found.measured
 }
 
 // String returns the claim, for lists of what was asserted.

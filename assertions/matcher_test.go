@@ -11,6 +11,7 @@ import (
 	"github.com/onsi/gomega/types"
 
 	. "github.com/faultline-mesh/faultline/assertions"
+	"github.com/faultline-mesh/faultline/loadgen"
 )
 
 func TestMatchersSayWhatTheyClaim(t *testing.T) {
@@ -75,6 +76,24 @@ func TestMisuseIsNotALackOfSamples(t *testing.T) {
 	} {
 		if isNoSamples(err) {
 			t.Errorf("%s is a NoSamples", name)
+		}
+	}
+}
+
+// Lists of what held show the figures, not only the claims.
+func TestMeasured(t *testing.T) {
+	result := loadgen.Result{Samples: []loadgen.Sample{{Code: 200, Latency: 20 * time.Millisecond}, {Code: 504, Latency: time.Second}}}
+	for _, c := range []struct {
+		matcher any
+		want    string
+	}{
+		{HaveSuccessRate(AtLeast(0.1)), "50%"},
+		{HaveLatency(Max, AtMost(2*time.Second)), "1s"},
+		{HaveTimedOut(2 * time.Second), "1 answer, the slowest after 1s"},
+		{HaveTries("nobody", AtMost(2)), ""},
+	} {
+		if got := c.matcher.(interface{ Measured(any) string }).Measured(result); got != c.want {
+			t.Errorf("%s: measured %q, want %q", c.matcher, got, c.want)
 		}
 	}
 }

@@ -52,6 +52,7 @@ func readmitted(service string, change observe.Change, ejections []observe.Eject
 		negated: fmt.Sprintf("Expected an ejected host of %s to stay out, but %s readmitted",
 			service, allWere(len(all))),
 		evidence: service + ": " + strings.Join(shortened(absences(change, ejections)), "; "),
+		measured: strings.Join(shortened(absences(change, ejections)), "; "),
 	}
 }
 

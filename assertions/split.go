@@ -7,11 +7,9 @@ import (
 	"strings"
 
 	"github.com/onsi/gomega/types"
-)
 
-// splitAlpha is how often a split that is right is called wrong: once in a
-// million, so that a suite with hundreds of splits still does not flake.
-const splitAlpha = 1e-6
+	"github.com/faultline-mesh/faultline/internal/binomial"
+)
 
 // HaveSplit succeeds if the share of the requests to service that went to the
 // subset can be the given one, from 0 to 1, by an exact two-sided binomial test:
@@ -36,7 +34,7 @@ func HaveSplit(service, subset string, share float64) types.GomegaMatcher {
 		if err != nil {
 			return finding{}, err
 		}
-		n, needed := int(traffic.requests), trialsNeeded(share, splitAlpha)
+		n, needed := int(traffic.requests), binomial.TrialsNeeded(share, binomial.Alpha)
 		switch {
 		case n == 0:
 			return finding{}, noSamples(name, "no proxy sent a request to %s", service)
@@ -71,15 +69,16 @@ func (s split) judge(t traffic) finding {
 		bySubset[h.Host.Cluster.Subset] += h.Host.Requests
 	}
 	n, k := int(t.requests), int(bySubset[s.subset])
-	low, high := binomialInterval(n, k, splitAlpha)
+	low, high := binomial.Interval(n, k, binomial.Alpha)
 	measured, wanted := s.percent(float64(k)/float64(n)), s.percent(s.share)
 	subject := fmt.Sprintf("share of %s in %s", s.service, subsetName(s.subset))
 	return finding{
-		holds:   !binomialRejects(n, k, s.share, splitAlpha),
+		holds:   !binomial.Rejects(n, k, s.share, binomial.Alpha),
 		failure: fmt.Sprintf("Expected %s to be %s, but it was %s", subject, wanted, measured),
 		negated: fmt.Sprintf("Expected %s not to be %s, but it was %s", subject, wanted, measured),
 		evidence: fmt.Sprintf("%s: %d of %s, so the share is from %s to %s (error 1 in a million); %s",
 			s.service, k, plural(n, "request"), s.percent(low), s.percent(high), subsetList(bySubset)),
+		measured: fmt.Sprintf("%d of %d", k, n),
 	}
 }
 

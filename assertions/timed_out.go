@@ -52,6 +52,7 @@ func timedOut(result loadgen.Result, within time.Duration) finding {
 		return ok && (d <= within) == (slowest <= within)
 	})
 	if count > 0 {
+		found.measured = fmt.Sprintf("%s, the slowest after %s", plural(count, "answer"), took)
 		found.failure = fmt.Sprintf("Expected requests to time out within %s, but %d of %d answers with 504 took longer, the slowest %s",
 			within, late, count, took)
 	}

@@ -1,7 +1,6 @@
 package experiments
 
 import (
-	"bufio"
 	"bytes"
 	"encoding/json"
 	"regexp"
@@ -19,18 +18,17 @@ type hit struct {
 }
 
 // textLine takes apart Istio's default text format (pkg/config/mesh
-// EnvoyTextLogFormat): [start] "request" code flags … cluster … route.
-var textLine = regexp.MustCompile(`^\[([^\]]+)\] "[^"]*" \d+ (\S+) .* ((?:in|out)bound\|\S+) .* (\S+)$`)
+// EnvoyTextLogFormat): [start] "method path protocol" code flags … cluster …
+// route. Envoy escapes nothing, so that a path may have quotes and blanks in it.
+var textLine = regexp.MustCompile(`^\[([^\]]+)\] ".*? (?:HTTP/[0-9.]+|-)" \d+ (\S+) .* ((?:in|out)bound\|\S+) .* (\S+)$`)
 
 // parseAccessLog returns the requests in a proxy's output, in Istio's default
 // text format or as JSON with Istio's default field names. Other lines are
 // passed over.
 func parseAccessLog(log []byte) []hit {
 	var hits []hit
-	lines := bufio.NewScanner(bytes.NewReader(log))
-	lines.Buffer(nil, 1<<20)
-	for lines.Scan() {
-		if h, ok := parseLine(lines.Bytes()); ok {
+	for line := range bytes.Lines(log) {
+		if h, ok := parseLine(bytes.TrimRight(line, "\r\n")); ok {
 			hits = append(hits, h)
 		}
 	}

@@ -1,7 +1,6 @@
 package experiments
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -31,7 +30,7 @@ const (
 type sight struct {
 	proxy   observe.Proxy
 	query   string
-	marker  string
+	edit    injector.Edit
 	service string // only if the proxy knows this service; empty: in any case
 }
 
@@ -63,7 +62,7 @@ func (t *trial) await(ctx context.Context, present bool) Convergence {
 			return nil
 		})
 	}
-	_ = group.Wait() //nolint:errcheck // collected in late
+	_ = group.Wait() // the errors are in late
 	slices.Sort(took)
 	slices.Sort(late)
 	c := Convergence{Proxies: len(took) + len(late), Late: late}
@@ -86,10 +85,10 @@ func sights(edits []injector.Edit, faults []injector.Fault, proxies []observe.Pr
 			switch {
 			case len(edit.Pods) > 0:
 				if p.Namespace == edit.Ref.Namespace && slices.Contains(edit.Pods, p.Pod) {
-					all = append(all, sight{proxy: p, query: listenersQuery, marker: edit.Marker})
+					all = append(all, sight{proxy: p, query: listenersQuery, edit: edit})
 				}
 			case !p.Gateway && edit.VisibleIn(p.Namespace):
-				all = append(all, sight{proxy: p, query: routesQuery, marker: edit.Marker, service: on.Name + "." + on.Namespace})
+				all = append(all, sight{proxy: p, query: routesQuery, edit: edit, service: on.Name + "." + on.Namespace})
 			}
 		}
 	}
@@ -119,7 +118,7 @@ func (t *trial) see(ctx context.Context, s sight, present bool) (affected bool, 
 	if err != nil {
 		return true, fmt.Errorf("%s cannot be read: %w", s.proxy, err)
 	}
-	return true, fmt.Errorf("%s %s %s", s.proxy, map[bool]string{true: "does not show", false: "still shows"}[present], s.marker)
+	return true, fmt.Errorf("%s %s %s", s.proxy, map[bool]string{true: "does not show", false: "still shows"}[present], s.edit.Marker)
 }
 
 // knows reports whether a proxy has a cluster for the service.
@@ -142,14 +141,14 @@ func (t *trial) shows(ctx context.Context, s sight, present bool) (bool, error) 
 	if err != nil {
 		return false, err
 	}
-	shown, err := shows(dump, s.marker)
+	shown, err := shows(dump, s.edit)
 	return err == nil && shown == present, err
 }
 
-// shows reports whether a config_dump has the marker in force: in a route table,
+// shows reports whether a config_dump has the edit in force: in a route table,
 // or in a listener that takes connections. A listener that only drains keeps the
 // old filters for connections that are closing.
-func shows(dump []byte, marker string) (bool, error) {
+func shows(dump []byte, edit injector.Edit) (bool, error) {
 	var content struct {
 		Configs []struct {
 			RouteConfig json.RawMessage `json:"route_config"`
@@ -160,7 +159,7 @@ func shows(dump []byte, marker string) (bool, error) {
 		return false, fmt.Errorf("config_dump: %w", err)
 	}
 	for _, c := range content.Configs {
-		if bytes.Contains(c.RouteConfig, []byte(`"`+marker)) || bytes.Contains(c.ActiveState, []byte(`"`+marker)) {
+		if edit.ShownIn(c.RouteConfig) || edit.ShownIn(c.ActiveState) {
 			return true, nil
 		}
 	}

@@ -23,9 +23,10 @@ func check(m Matcher, p Phase) Check {
 	switch {
 	case err != nil:
 		var few interface{ NoSamples() bool }
-		return Check{NoSamples: errors.As(err, &few) && few.NoSamples(), Text: err.Error()}
+		open := errors.As(err, &few) && few.NoSamples()
+		return Check{NoSamples: open, misused: !open, Text: err.Error()}
 	case ok:
-		return Check{Held: true, Text: wanted(m, p)}
+		return Check{Held: true, Text: wanted(m, p) + measured(m, p)}
 	default:
 		return Check{Text: m.FailureMessage(p)}
 	}
@@ -38,4 +39,14 @@ func wanted(m Matcher, p Phase) string {
 		return s.String()
 	}
 	return m.NegatedFailureMessage(p)
+}
+
+// measured adds what was found, of matchers that say it.
+func measured(m Matcher, p Phase) string {
+	if says, ok := m.(interface{ Measured(actual any) string }); ok {
+		if found := says.Measured(p); found != "" {
+			return ": " + found
+		}
+	}
+	return ""
 }

@@ -34,7 +34,7 @@ func entry(ctx context.Context, client kubernetes.Interface, gateway, target str
 	}
 	if port.NodePort == 0 {
 		return "", fmt.Errorf("gateway: Service %s has neither a load balancer's address nor a node port, so it cannot be reached from "+
-			"outside; set load.connectTo to a host:port that reaches it", gateway)
+			"outside; leave gateway out and set load.connectTo to a host:port that reaches it", gateway)
 	}
 	nodes, err := client.CoreV1().Nodes().List(ctx, metav1.ListOptions{})
 	if err != nil {

@@ -16,10 +16,6 @@ import (
 // flush them every second.
 const evidenceBudget = 3 * time.Second
 
-// alpha is how improbable a share must be before it speaks against the percent
-// that was asked.
-const alpha = 1e-6
-
 // evidence says, for each fault, what shows that it fired. It asks the access
 // logs of the proxies that make the fault until they show it, then what else
 // there is.
@@ -40,7 +36,7 @@ func (t *trial) evidence(ctx context.Context) ([]Evidence, error) {
 			}
 		}
 		if e.Fired == 0 {
-			fromCounters(&e, t.report.During, makers)
+			fromCounters(&e, t.report.During, t.unshared(i, makers))
 		}
 		if e.Fired == 0 {
 			fromMarker(&e, fault, t.experiment.Faults, t.report)
@@ -64,6 +60,22 @@ func (t *trial) makers(fault int) (makers []observe.Proxy, routes []string) {
 		}
 	}
 	return makers, routes
+}
+
+// unshared leaves out the proxies that make another fault, too: their counters
+// do not tell which of them fired.
+func (t *trial) unshared(fault int, makers []observe.Proxy) []observe.Proxy {
+	others := map[string]bool{}
+	for i := range t.experiment.Faults {
+		if i == fault {
+			continue
+		}
+		makers, _ := t.makers(i)
+		for _, p := range makers {
+			others[p.String()] = true
+		}
+	}
+	return slices.DeleteFunc(slices.Clone(makers), func(p observe.Proxy) bool { return others[p.String()] })
 }
 
 // fromLogs counts in the makers' access logs. At the Caller site every request
@@ -98,7 +110,10 @@ func (h hit) met(routes []string) bool {
 	if len(routes) == 0 {
 		return strings.HasPrefix(h.cluster, "inbound|")
 	}
-	return slices.Contains(routes, h.route)
+	return slices.ContainsFunc(routes, func(name string) bool {
+		// Istio puts the name of the match, if it has one, behind a dot.
+		return h.route == name || strings.HasPrefix(h.route, name+".")
+	})
 }
 
 // fromCounters reads the fault filters' own counters, which Istio's proxies do
@@ -137,8 +152,8 @@ func offShare(e Evidence, fault injector.Fault) string {
 	if fault.Site == injector.Upstream && !fault.AllTraffic || e.Of == 0 || e.Fired == 0 {
 		return "" // other traffic of the pods may be among the requests
 	}
-	low, high := binomial.Interval(e.Fired, e.Of, alpha)
-	if share := fault.Percent() / 100; share < low || share > high {
+	if binomial.Rejects(e.Of, e.Fired, fault.Percent()/100, binomial.Alpha) {
+		low, high := binomial.Interval(e.Of, e.Fired, binomial.Alpha)
 		return fmt.Sprintf("%s, which is between %.2f%% and %.2f%% of them and cannot be %v%%", e, 100*low, 100*high, fault.Percent())
 	}
 	return ""

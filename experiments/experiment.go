@@ -76,18 +76,14 @@ func (e *InputError) Error() string { return e.Err.Error() }
 // Unwrap returns the problems.
 func (e *InputError) Unwrap() error { return e.Err }
 
-// Validate reports everything that is wrong with e, or nil. It asks no cluster.
+// Validate reports everything that is wrong with e, or nil; each of the joined
+// errors begins with the path of its field. It asks no cluster.
 func (e Experiment) Validate() error {
 	var errs []error
 	if strings.TrimSpace(e.Title) == "" {
 		errs = append(errs, errors.New("title: is missing"))
 	}
-	if len(e.SteadyState)+len(e.Healthy)+len(e.During)+len(e.Recovered) == 0 {
-		errs = append(errs, errors.New("steadyState: is empty, and so are healthy, during and recovered; an experiment needs something to judge"))
-	}
-	if len(e.SteadyState)+len(e.Healthy) == 0 && len(e.Faults) > 0 {
-		errs = append(errs, errors.New("steadyState: is empty, and so is healthy; without them nobody knows that the baseline was good"))
-	}
+	errs = append(errs, e.validateMatchers()...)
 	for _, phase := range []struct {
 		field  string
 		length time.Duration
@@ -96,19 +92,79 @@ func (e Experiment) Validate() error {
 			errs = append(errs, fmt.Errorf("%s: %s is negative, want a positive duration such as 10s", phase.field, phase.length))
 		}
 	}
+	errs = append(errs, e.validateLoad()...)
+	errs = append(errs, e.validateFaults()...)
+	return errors.Join(errs...)
+}
+
+func (e Experiment) validateFaults() []error {
+	if len(e.Faults) == 0 {
+		return nil // nothing for the blast radius to bound
+	}
+	refused, ok := errors.AsType[*injector.RefusedError](injector.ValidateFaults(e.Faults, e.BlastRadius))
+	if !ok {
+		return nil
+	}
+	var errs []error
+	for _, reason := range refused.Reasons {
+		errs = append(errs, errors.New(reason.String()))
+	}
+	return errs
+}
+
+// validateMatchers reports what is wrong with what is to be judged.
+func (e Experiment) validateMatchers() []error {
+	var errs []error
+	if len(e.SteadyState)+len(e.Healthy)+len(e.During)+len(e.Recovered) == 0 {
+		errs = append(errs, errors.New("steadyState: is empty, and so are healthy, during and recovered; an experiment needs something to judge"))
+	} else if len(e.SteadyState)+len(e.Healthy) == 0 && len(e.Faults) > 0 {
+		errs = append(errs, errors.New("steadyState: is empty, and so is healthy; without them nobody knows that the baseline was good"))
+	}
+	for _, list := range []struct {
+		field    string
+		matchers []Matcher
+	}{
+		{"steadyState", e.SteadyState},
+		{"healthy", e.Healthy},
+		{"during", e.During},
+		{"recovered", e.Recovered},
+		{"haltWhen", e.HaltWhen},
+	} {
+		for i, m := range list.matchers {
+			if m == nil {
+				errs = append(errs, fmt.Errorf("%s[%d]: is nil, want a matcher", list.field, i))
+			}
+		}
+	}
+	return errs
+}
+
+// validateLoad reports what is wrong with the load and its way into the mesh.
+func (e Experiment) validateLoad() []error {
+	var errs []error
 	if e.Load.Duration != 0 {
 		errs = append(errs, fmt.Errorf("load.duration: found %s; the phases of the experiment decide how long load runs", e.Load.Duration))
 	}
-	if err := e.Load.Validate(); err != nil {
+	for name := range e.Load.Header {
+		if strings.EqualFold(name, injector.HeaderRun) {
+			errs = append(errs, fmt.Errorf("load.header: %s is the run's own, which puts requests into it; leave it out", name))
+		}
+	}
+	load := e.Load
+	load.Duration = 0 // whatever it is, it is wrong for the reason above
+	if err := load.Validate(); err != nil {
 		errs = append(errs, prefixed("load.", err))
 	}
-	if e.Gateway != "" && len(strings.Split(e.Gateway, "/")) != 2 {
+	if e.Gateway == "" {
+		return errs
+	}
+	if namespace, name, _ := strings.Cut(e.Gateway, "/"); namespace == "" || name == "" || strings.Contains(name, "/") {
 		errs = append(errs, fmt.Errorf("gateway: found %q, want \"namespace/name\" of a Service", e.Gateway))
 	}
-	if len(e.Faults) > 0 {
-		errs = append(errs, injector.ValidateFaults(e.Faults, e.BlastRadius))
+	if e.Load.ConnectTo != "" {
+		errs = append(errs, fmt.Errorf("gateway: found %q, but load.connectTo is set, too, and says %s; want one of them", e.Gateway, e.Load.ConnectTo))
 	}
-	return errors.Join(errs...)
+	return errs
 }
 
 func (e Experiment) withDefaults() Experiment {
@@ -128,7 +184,7 @@ func (e Experiment) withDefaults() Experiment {
 
 // prefixed puts a field path before each of the joined errors.
 func prefixed(path string, err error) error {
-	joined, ok := err.(interface{ Unwrap() []error }) //nolint:errorlint // only the outermost join is ours to take apart
+	joined, ok := err.(interface{ Unwrap() []error }) // only the outermost join is ours to take apart
 	if !ok {
 		return fmt.Errorf("%s%w", path, err)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 )
 
 // withFaults injects the plan, calls body when every affected proxy shows it,
@@ -37,6 +38,7 @@ func (t *trial) withFaults(ctx context.Context, body func() error) (err error) {
 	if err != nil {
 		return fmt.Errorf("inject: %w", err)
 	}
+	t.plan.Edits = injection.Edits() // an object that had changed meanwhile got routes of other names
 	waiting, stop := context.WithTimeout(ctx, t.barrier)
 	defer stop()
 	t.report.Injected = t.await(waiting, true)
@@ -74,12 +76,9 @@ func (t *trial) halts(p Phase) bool {
 }
 
 func (t *trial) faultList() string {
-	text := ""
-	for i, f := range t.experiment.Faults {
-		if i > 0 {
-			text += ", "
-		}
-		text += f.String()
+	var names []string
+	for _, f := range t.experiment.Faults {
+		names = append(names, f.String())
 	}
-	return text
+	return strings.Join(names, ", ")
 }

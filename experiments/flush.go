@@ -60,7 +60,7 @@ func (t *trial) flush(ctx context.Context) error {
 		}
 	}
 	stop()
-	_, _ = running.Wait() //nolint:errcheck // nobody judges these requests
+	_, _ = running.Wait() // nobody judges these requests
 	return t.recut(ctx)
 }
 

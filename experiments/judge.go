@@ -20,17 +20,13 @@ func judge(r *Report, halted string, interrupted error) (Verdict, string) {
 	}
 	for _, phase := range []Phase{r.During, r.Recovery} {
 		for _, check := range phase.Checks {
-			if !check.Held && !check.NoSamples {
+			if !check.Held && !check.NoSamples && !check.misused {
 				return Deviated, fmt.Sprintf("%s: %s", phase.Name, check.Text)
 			}
 		}
 	}
-	for _, phase := range []Phase{r.During, r.Recovery} {
-		for _, check := range phase.Checks {
-			if check.NoSamples {
-				return Inconclusive, fmt.Sprintf("%s: too few samples to judge: %s", phase.Name, check.Text)
-			}
-		}
+	if reason := open(r); reason != "" {
+		return Inconclusive, reason
 	}
 	return Held, held(r)
 }
@@ -44,9 +40,15 @@ func unproven(r *Report) string {
 		c    Convergence
 		what string
 	}{{r.Injected, "show the fault"}, {r.Reverted, "drop the fault"}} {
-		if n := len(late.c.Late); n > 0 {
+		switch n := len(late.c.Late); {
+		case n > 0 && late.c.Proxies == 0:
+			return fmt.Sprintf("no proxy is known to %s: %s", late.what, strings.Join(late.c.Late, "; "))
+		case n > 0:
 			return fmt.Sprintf("%d of %d proxies did not %s in time: %s", n, late.c.Proxies, late.what, strings.Join(late.c.Late, "; "))
 		}
+	}
+	if r.During.Load.Requests() == 0 {
+		return "no request was sent during the fault phase; make it longer or raise load.rate"
 	}
 	for _, e := range r.Evidence {
 		switch {
@@ -57,9 +59,6 @@ func unproven(r *Report) string {
 		case e.Off != "":
 			return e.Off
 		}
-	}
-	if r.During.Load.Requests() == 0 {
-		return "no request was sent during the fault phase; make it longer or raise load.rate"
 	}
 	return ""
 }
@@ -77,17 +76,32 @@ func unhealthy(baseline Phase) string {
 	return ""
 }
 
+// open returns why a matcher gave no answer, if one did not.
+func open(r *Report) string {
+	for _, phase := range []Phase{r.During, r.Recovery} {
+		for _, check := range phase.Checks {
+			switch {
+			case check.NoSamples:
+				return fmt.Sprintf("%s: too few samples to judge: %s", phase.Name, check.Text)
+			case !check.Held:
+				return fmt.Sprintf("%s: a matcher cannot judge: %s", phase.Name, check.Text)
+			}
+		}
+	}
+	return ""
+}
+
 // held sums up a success.
 func held(r *Report) string {
 	checks := len(r.Baseline.Checks) + len(r.During.Checks) + len(r.Recovery.Checks)
-	text := fmt.Sprintf("all %d checks held", checks)
+	text := []string{fmt.Sprintf("all %d checks held", checks)}
 	if len(r.Evidence) > 0 {
-		text += fmt.Sprintf(", with the fault in force on %d of %d proxies", r.Injected.Proxies, r.Injected.Proxies)
-		for _, e := range r.Evidence {
-			text += "; " + e.String()
-		}
+		text[0] += fmt.Sprintf(", with the fault in force on %d of %d proxies", r.Injected.Proxies, r.Injected.Proxies)
 	}
-	return text
+	for _, e := range r.Evidence {
+		text = append(text, e.String())
+	}
+	return strings.Join(text, "; ")
 }
 
 // String renders the evidence as a clause.

@@ -1,6 +1,7 @@
 package experiments
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/faultline-mesh/faultline/loadgen"
@@ -20,7 +21,11 @@ const (
 
 // String returns the verdict's name.
 func (v Verdict) String() string {
-	return [...]string{"Inconclusive", "Held", "Deviated", "Halted"}[v]
+	names := [...]string{"Inconclusive", "Held", "Deviated", "Halted"}
+	if v < 0 || int(v) >= len(names) {
+		return fmt.Sprintf("Verdict(%d)", int(v))
+	}
+	return names[v]
 }
 
 // MarshalText makes the verdict a word in JSON.
@@ -71,6 +76,8 @@ type Check struct {
 	Held      bool
 	NoSamples bool   // there was too little to judge by
 	Text      string // why it did not hold, or that it did; starts with what was wanted
+
+	misused bool // the matcher cannot judge phases, or not as it was made
 }
 
 // Evidence says what shows that a fault fired.

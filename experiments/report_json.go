@@ -126,6 +126,7 @@ func (r *Report) Ejections() []observe.Ejection {
 			}
 		}
 	}
+	slices.SortStableFunc(all, func(a, b observe.Ejection) int { return a.At.Compare(b.At) })
 	return all
 }
 

@@ -129,8 +129,7 @@ func (r *Runner) plan(ctx context.Context, run string, e Experiment) (injector.P
 // separate tells a fault that is left in the mesh from everything else that cut
 // a run short.
 func separate(err error) (interrupted, notReverted error) {
-	var left *injector.NotRevertedError
-	if errors.As(err, &left) {
+	if _, left := errors.AsType[*injector.NotRevertedError](err); left {
 		return err, err
 	}
 	return err, nil

@@ -16,7 +16,9 @@ func (r *Report) String() string {
 	fmt.Fprintf(&text, "%s: %s: %s\n", r.Verdict, r.Name, indented(r.Reason, "    "))
 	fmt.Fprintf(&text, "  %s (run %s)\n", r.Title, r.Run)
 	table := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
-	row := func(head, content string) { fmt.Fprintf(table, "  %s\t%s\n", head, indented(content, "  \t    ")) }
+	row := func(head, content string) { // a strings.Builder takes everything
+		_, _ = fmt.Fprintf(table, "  %s\t%s\n", head, indented(content, "  \t    "))
+	}
 	for _, p := range r.Phases() {
 		row(p.Name, p.Load.String())
 		for _, c := range p.Checks {
@@ -34,7 +36,7 @@ func (r *Report) String() string {
 	if len(r.Objects) > 0 {
 		row("mesh", r.meshText())
 	}
-	_ = table.Flush() //nolint:errcheck // a strings.Builder takes everything
+	_ = table.Flush() // a strings.Builder takes everything
 	return text.String()
 }
 
@@ -42,7 +44,7 @@ func (c Check) mark() string {
 	switch {
 	case c.Held:
 		return "held  "
-	case c.NoSamples:
+	case c.NoSamples, c.misused:
 		return "open  "
 	default:
 		return "NOT   "

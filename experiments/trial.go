@@ -157,7 +157,7 @@ func (t *trial) observe(ctx context.Context, length time.Duration, p *Phase, sto
 		return err
 	}
 	ended := make(chan struct{})
-	go func() { _, _ = running.Wait(); close(ended) }() //nolint:errcheck // asked again below
+	go func() { _, _ = running.Wait(); close(ended) }() // asked again below
 	t.follow(p, length, running, ended, func(so Phase) {
 		if stop != nil && stop(so) {
 			calledOff()
@@ -249,7 +249,7 @@ func (t *trial) finish(interrupted error) {
 func (t *trial) close() error {
 	if t.recorder != nil {
 		// Cut has told what could not be read in a phase that counts.
-		_ = t.recorder.Stop() //nolint:errcheck // see above
+		_ = t.recorder.Stop()
 	}
 	if t.mesh != nil {
 		return t.mesh.Close()

@@ -217,3 +217,18 @@ func TestPlanReadsNothingForWrongFaults(t *testing.T) {
 		t.Errorf("%v, want a refusal", err)
 	}
 }
+
+// TestPlanListsNoPodsWithoutASelector, because an empty one would be for every
+// pod of the namespace.
+func TestPlanListsNoPodsWithoutASelector(t *testing.T) {
+	c := newCluster(t, strings.Replace(payments, "selector: {app: payments}", "clusterIP: None", 1))
+	c.before = func(verb, _, _ string) error {
+		if verb == "list" {
+			t.Error("pods were listed")
+		}
+		return nil
+	}
+	in := c.injector()
+	_, err := in.Plan(t.Context(), testRun, []Fault{upstreamFault}, BlastRadius{}, in.Now().Add(time.Hour))
+	expectReasons(t, err, []string{"faults[0].on: Service shop/payments selects no pods by label"})
+}

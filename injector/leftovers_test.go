@@ -191,6 +191,9 @@ func TestRevertLeftoversOfALabelAlone(t *testing.T) {
 	if err != nil || len(found) != 1 || found[0].Run != "" {
 		t.Fatalf("%v, %v", found, err)
 	}
+	if err := in.RevertRun(t.Context(), ""); err == nil || len(c.writes) > 0 {
+		t.Errorf("the run without a name was reverted: %v, writes %q", err, c.writes)
+	}
 	if err := in.RevertLeftovers(t.Context(), found); err != nil {
 		t.Fatal(err)
 	}

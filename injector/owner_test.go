@@ -94,6 +94,12 @@ func TestFindOwner(t *testing.T) {
 				vs(t, "shop/wild", 1, `hosts: ["*.shop.svc.cluster.local"]`),
 			},
 		},
+		"of one wildcard twice, the first without HTTP routes keeps the second away": {
+			objects: objects{
+				vs(t, "shop/tcp", 1, `hosts: ["*.shop.svc.cluster.local"], http: []`),
+				vs(t, "shop/http", 2, `hosts: ["*.shop.svc.cluster.local"]`),
+			},
+		},
 		"a star for everything": {
 			objects: objects{vs(t, "shop/a", 1, `hosts: ["*"]`)},
 			refused: `VirtualService shop/a routes it with host "*"`,

@@ -97,7 +97,7 @@ func ensureControlPlane(ctx context.Context, cache string, progress func(string)
 	if err := buildControlPlane(ctx, source, binary); err != nil {
 		return "", err
 	}
-	_ = os.Remove(latest) //nolint:errcheck // may not exist
+	_ = os.Remove(latest) // may not exist
 	return binary, os.Symlink(binary, latest)
 }
 
@@ -151,9 +151,9 @@ func sourceKey(source string) (string, error) {
 		if err != nil {
 			return "", fmt.Errorf("control plane sources: %w", err)
 		}
-		fmt.Fprintf(sum, "%s %d\n%s", filepath.Base(file), len(content), content)
+		sum.Write(fmt.Appendf(nil, "%s %d\n%s", filepath.Base(file), len(content), content))
 	}
-	fmt.Fprint(sum, runtime.GOARCH, KubernetesVersion, IstioVersion)
+	sum.Write([]byte(runtime.GOARCH + KubernetesVersion + IstioVersion))
 	return hex.EncodeToString(sum.Sum(nil))[:16], nil
 }
 
@@ -178,7 +178,7 @@ func lockDir(ctx context.Context, dir string, progress func(string)) (unlock fun
 	if err != nil {
 		return nil, fmt.Errorf("cache: %w", err)
 	}
-	unlock = func() { _ = file.Close() } //nolint:errcheck // nothing was written
+	unlock = func() { _ = file.Close() } // nothing was written
 	if syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) == nil {
 		return unlock, nil
 	}

@@ -38,8 +38,8 @@ type controlPlane struct {
 	etcd, api, istiod *process.Process
 }
 
-// start brings etcd and the API server up; it returns when the API answers.
-func (c *controlPlane) start(ctx context.Context) error {
+// start starts etcd and the API server; see awaitAPI.
+func (c *controlPlane) start() error {
 	if err := c.prepare(); err != nil {
 		return err
 	}

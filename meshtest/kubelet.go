@@ -158,12 +158,12 @@ func (d dialer) PortForward(ctx context.Context, _ string, _ string, port int32,
 	answered := make(chan struct{})
 	go func() {
 		defer close(answered)
-		_, _ = io.Copy(stream, conn) //nolint:errcheck // either side may hang up
-		_ = stream.Close()           //nolint:errcheck // likewise
+		_, _ = io.Copy(stream, conn) // either side may hang up
+		_ = stream.Close()           // likewise
 	}()
-	_, _ = io.Copy(conn, stream) //nolint:errcheck // likewise
+	_, _ = io.Copy(conn, stream) // likewise
 	if tcp, ok := conn.(*net.TCPConn); ok {
-		_ = tcp.CloseWrite() //nolint:errcheck // likewise
+		_ = tcp.CloseWrite() // likewise
 	}
 	select {
 	case <-answered:

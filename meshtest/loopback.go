@@ -54,7 +54,7 @@ var _ wiring = (*loopback)(nil)
 
 func (l *loopback) attach(ctx context.Context, pod *corev1.Pod) (*attachment, error) {
 	if isGateway(pod) && pod.Spec.HostNetwork {
-		return l.attachGateway(pod)
+		return l.attachGateway(ctx, pod)
 	}
 	slot, ip, err := l.take(pod)
 	if err != nil {
@@ -96,7 +96,7 @@ func (l *loopback) attach(ctx context.Context, pod *corev1.Pod) (*attachment, er
 }
 
 // attachGateway puts the ingress gateway on the node's own address.
-func (l *loopback) attachGateway(pod *corev1.Pod) (*attachment, error) {
+func (l *loopback) attachGateway(ctx context.Context, pod *corev1.Pod) (*attachment, error) {
 	ip := l.block.node()
 	for _, port := range pod.Spec.Containers[0].Ports {
 		if err := checkPort(ip, int(port.ContainerPort), "Pod "+pod.Namespace+"/"+pod.Name); err != nil {
@@ -108,7 +108,7 @@ func (l *loopback) attachGateway(pod *corev1.Pod) (*attachment, error) {
 	if a.Bootstrap, err = bootstrap(gatewayNode(pod, ip), a.Admin, l.xds, l.stats); err != nil {
 		return nil, err
 	}
-	return a, l.applier.applyAll(context.Background(), []manifest{workloadEntry(pod, ip)})
+	return a, l.applier.applyAll(ctx, []manifest{workloadEntry(pod, ip)})
 }
 
 // relabel carries the pod's labels over to its WorkloadEntry, from which istiod

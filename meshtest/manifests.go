@@ -15,6 +15,7 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/sync/errgroup"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -26,8 +27,6 @@ import (
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/restmapper"
-
-	"golang.org/x/sync/errgroup"
 )
 
 // fieldManager is the name under which the mesh writes objects.
@@ -206,7 +205,7 @@ func (a *applier) applyAll(ctx context.Context, objects []manifest) error {
 		for i, m := range stage {
 			group.Go(func() error { errs[i] = a.apply(ctx, m, false); return nil })
 		}
-		_ = group.Wait() //nolint:errcheck // collected in errs
+		_ = group.Wait() // collected in errs
 		if err := errors.Join(errs...); err != nil {
 			return err
 		}
@@ -232,7 +231,7 @@ func (a *applier) check(ctx context.Context, objects []manifest) error {
 			return nil
 		})
 	}
-	_ = group.Wait() //nolint:errcheck // collected in errs
+	_ = group.Wait() // collected in errs
 	return errors.Join(errs...)
 }
 
@@ -260,7 +259,7 @@ func (a *applier) awaitCRDs(ctx context.Context, objects []manifest) error {
 
 // conditions renders status.conditions as "Type=Status …".
 func conditions(object *unstructured.Unstructured) string {
-	list, _, _ := unstructured.NestedSlice(object.Object, "status", "conditions") //nolint:errcheck // absent counts as none
+	list, _, _ := unstructured.NestedSlice(object.Object, "status", "conditions") // absent counts as none
 	var all []string
 	for _, item := range list {
 		if c, ok := item.(map[string]any); ok {

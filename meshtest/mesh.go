@@ -87,7 +87,7 @@ func (m *Mesh) Start(ctx context.Context) (err error) {
 	m.plane = &controlPlane{
 		binary: assets.ControlPlane, dir: m.Dir, seed: assets.Seed, address: m.block.node(), spawner: m.spawner,
 	}
-	if err := m.plane.start(ctx); err != nil {
+	if err := m.plane.start(); err != nil {
 		return err
 	}
 	if err := m.plane.startIstiod(); err != nil {

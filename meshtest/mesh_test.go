@@ -46,7 +46,7 @@ func withShop(m *testing.M) int {
 	if err != nil {
 		panic(err)
 	}
-	defer os.RemoveAll(dir)
+	defer func() { _ = os.RemoveAll(dir) }() // the shop's executable
 	shop = filepath.Join(dir, "shop")
 	if out, err := exec.Command("go", "build", "-o", shop, "../examples/shop").CombinedOutput(); err != nil {
 		fmt.Fprintf(os.Stderr, "build the shop: %v\n%s", err, out)
@@ -385,7 +385,7 @@ func TestAPortInUseIsTold(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer listener.Close()
+	t.Cleanup(func() { _ = listener.Close() })
 	err = shared.DeployYAML(t.Context(), `
 apiVersion: v1
 kind: Pod

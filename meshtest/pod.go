@@ -160,7 +160,7 @@ func (r *podRun) await(ctx context.Context, a *attachment, processes []*process.
 			if err != nil {
 				return fmt.Errorf("nothing listens yet (the program must listen on $LISTEN_ADDR): %w", err)
 			}
-			_ = conn.Close() //nolint:errcheck // it was only a knock
+			_ = conn.Close() // it was only a knock
 		}
 		return nil
 	}

@@ -57,7 +57,7 @@ func makeSeed(ctx context.Context, binary, dir string) (err error) {
 	}
 	defer func() { err = errors.Join(err, spawner.Close()) }()
 	c := &controlPlane{binary: binary, dir: dir, address: block.node(), spawner: spawner}
-	if err := c.start(ctx); err != nil {
+	if err := c.start(); err != nil {
 		return err
 	}
 	if err := c.awaitAPI(ctx); err != nil {

@@ -50,7 +50,7 @@ func (s *step) set(e experiments.Event) {
 	defer s.mu.Unlock()
 	s.event = e
 	if !e.Again {
-		fmt.Fprintf(ginkgo.GinkgoWriter, "%s: %s\n", e.Step, e.Text)
+		ginkgo.GinkgoWriter.Printf("%s: %s\n", e.Step, e.Text)
 	}
 }
 

@@ -104,8 +104,7 @@ func newRevertCommand(c *cluster) *cobra.Command {
 				return err
 			}
 			err = in.RevertLeftovers(context.WithoutCancel(cmd.Context()), chosen)
-			var left *injector.NotRevertedError
-			if errors.As(err, &left) {
+			if _, ok := errors.AsType[*injector.NotRevertedError](err); ok {
 				fmt.Fprintf(cmd.ErrOrStderr(), "faultline: %v\n", err)
 				return &codeError{exitNotReverted}
 			}

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"slices"
 	"syscall"
 )
 
@@ -52,8 +53,7 @@ func exitCode(err error) int {
 	if err == nil {
 		return exitHeld
 	}
-	var code *codeError
-	if errors.As(err, &code) {
+	if code, ok := errors.AsType[*codeError](err); ok {
 		return code.code
 	}
 	fmt.Fprintf(os.Stderr, "faultline: %v\n", err)
@@ -63,10 +63,8 @@ func exitCode(err error) int {
 // worst picks the outcome that a run of several files ends with.
 func worst(codes []int) int {
 	for _, code := range []int{exitNotReverted, exitHalted, exitDeviated, exitInconclusive, exitBadInput} {
-		for _, c := range codes {
-			if c == code {
-				return code
-			}
+		if slices.Contains(codes, code) {
+			return code
 		}
 	}
 	return exitHeld

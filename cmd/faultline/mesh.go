@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -140,39 +141,61 @@ func (f *meshFlags) upDetached(cmd *cobra.Command) error {
 	if err := removeIfThere(status); err != nil {
 		return err
 	}
-	log, err := os.Create(filepath.Join(f.dir, logFile))
+	child, err := f.startDetached()
 	if err != nil {
 		return err
+	}
+	if err := awaitStatus(cmd.Context(), child, status); err != nil {
+		return errors.Join(err, f.said(os.Stderr))
+	}
+	fmt.Fprint(cmd.OutOrStdout(), "end it with: faultline mesh down --dir ", f.dir, "\n")
+	return f.said(cmd.OutOrStdout())
+}
+
+// startDetached starts the process that holds the mesh; it says what it has to
+// say in a file.
+func (f *meshFlags) startDetached() (*exec.Cmd, error) {
+	log, err := os.Create(filepath.Join(f.dir, logFile))
+	if err != nil {
+		return nil, err
 	}
 	defer log.Close() //nolint:errcheck // the child writes it
 	self, err := os.Executable()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	child := exec.Command(self, f.arguments()...)
 	child.Stdout, child.Stderr, child.SysProcAttr = log, log, &syscall.SysProcAttr{Setsid: true}
-	if err := child.Start(); err != nil {
-		return err
-	}
+	return child, child.Start()
+}
+
+// awaitStatus returns when the child has written that the mesh is ready.
+func awaitStatus(ctx context.Context, child *exec.Cmd, status string) error {
 	exited := make(chan error, 1)
 	go func() { exited <- child.Wait() }()
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	for {
 		select {
-		case <-exited:
-			said, err := os.ReadFile(log.Name())
-			return errors.Join(fmt.Errorf("the mesh did not start:\n%s", said), err)
-		case <-cmd.Context().Done():
-			return errors.Join(context.Cause(cmd.Context()), child.Process.Signal(syscall.SIGTERM))
+		case err := <-exited:
+			return fmt.Errorf("the mesh did not start: %w", err)
+		case <-ctx.Done():
+			return errors.Join(context.Cause(ctx), child.Process.Signal(syscall.SIGTERM))
 		case <-tick.C:
 			if _, err := os.Stat(status); err == nil {
-				said, err := os.ReadFile(log.Name())
-				fmt.Fprintf(cmd.OutOrStdout(), "%send it with: faultline mesh down --dir %s\n", said, f.dir)
-				return err
+				return nil
 			}
 		}
 	}
+}
+
+// said copies what the detached process has said.
+func (f *meshFlags) said(to io.Writer) error {
+	text, err := os.ReadFile(filepath.Join(f.dir, logFile))
+	if err == nil {
+		_, err = to.Write(text)
+	}
+	return err
 }
 
 func (f *meshFlags) arguments() []string {

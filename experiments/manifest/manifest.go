@@ -2,15 +2,18 @@ package manifest
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	"reflect"
+	"regexp"
+	"slices"
+	"strconv"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
-	strictjson "sigs.k8s.io/json"
+	"k8s.io/apimachinery/pkg/util/validation"
 
 	"github.com/faultline-mesh/faultline/experiments"
 )
@@ -27,139 +30,135 @@ type Read struct {
 	experiments.Experiment
 }
 
-// Load reads experiment files. The error joins the problems of all of them.
+// Load reads experiment files. The error joins the problems of all of them. Two
+// experiments cannot have the same name: reports go by it.
 func Load(files ...string) ([]Read, error) {
 	var all []Read
 	var errs []error
+	names := map[string]string{}
 	for _, file := range files {
 		content, err := os.ReadFile(file)
 		if err != nil {
 			errs = append(errs, err)
 			continue
 		}
-		more, err := Parse(file, content)
+		more, err := parse(file, content, names)
 		all, errs = append(all, more...), append(errs, err)
 	}
 	return all, errors.Join(errs...)
 }
 
-// Parse reads the documents of one file; its name is for messages only.
+// Parse reads the documents of one file; its name is for messages only. With an
+// error it returns those documents in which nothing is wrong.
 func Parse(file string, content []byte) ([]Read, error) {
+	return parse(file, content, map[string]string{})
+}
+
+// parse is Parse; names are those taken already, and by which file.
+func parse(file string, content []byte, names map[string]string) ([]Read, error) {
 	var all []Read
 	var errs []error
 	decoder := yaml.NewDecoder(bytes.NewReader(content))
 	for n := 1; ; n++ {
-		var document any
-		err := decoder.Decode(&document)
-		if errors.Is(err, io.EOF) {
-			break
-		}
 		where := file
 		if n > 1 {
 			where = fmt.Sprintf("%s, document %d", file, n)
 		}
-		if err != nil { // the decoder cannot go on behind it
-			return all, errors.Join(append(errs, fmt.Errorf("%s: %w", where, err))...)
+		var root yaml.Node
+		err := decoder.Decode(&root)
+		if errors.Is(err, io.EOF) {
+			break
 		}
-		if document == nil {
+		if err != nil { // the decoder cannot go on behind it
+			errs = append(errs, fmt.Errorf("%s: %w", where, notYAML(err)))
+			break
+		}
+		if len(root.Content) == 0 || isNothing(root.Content[0]) {
 			continue // only comments
 		}
-		read, err := parseOne(document)
-		if err != nil {
-			errs = append(errs, at(where+": ", err))
+		e, wrong := readDocument(root.Content[0], names)
+		if err := wrong.err(where); err != nil {
+			errs = append(errs, err)
 			continue
 		}
-		read.File = file
-		all = append(all, read)
+		names[e.Name] = where
+		all = append(all, Read{File: file, Experiment: e})
 	}
 	if len(all)+len(errs) == 0 {
-		errs = append(errs, fmt.Errorf("%s: holds no document", file))
+		errs = append(errs, fmt.Errorf("%s: holds no experiment, want a document with apiVersion, kind, metadata and spec", file))
 	}
 	return all, errors.Join(errs...)
 }
 
-// parseOne checks one document. It has been read as YAML 1.2 is: in YAML 1.1,
-// which Kubernetes' own reader follows, the key "on" would be the boolean true.
-func parseOne(document any) (Read, error) {
-	asJSON, err := json.Marshal(document)
-	if err != nil {
-		return Read{}, fmt.Errorf("want a mapping with text keys: %w", err)
+// readDocument reads one document and notes all that is wrong with it.
+func readDocument(n *yaml.Node, names map[string]string) (experiments.Experiment, *problems) {
+	var doc document
+	r := &reader{}
+	r.read(n, "", "", reflect.ValueOf(&doc).Elem())
+	if doc.isForeign() {
+		r.only("apiVersion", "kind")
+		return experiments.Experiment{}, &r.problems
 	}
-	var doc documentSpec
-	strict, err := strictjson.UnmarshalStrict(asJSON, &doc, strictjson.DisallowDuplicateFields, strictjson.DisallowUnknownFields)
-	var errs []error
-	for _, e := range strict {
-		errs = append(errs, explainUnknown(e))
+	r.checkName(string(doc.Metadata.Name), names)
+	e := doc.experiment()
+	var rest []problem
+	for _, err := range single(e.Validate()) {
+		field, text, _ := strings.Cut(err.Error(), ": ")
+		rest = append(rest, problem{path: doc.yamlPath(field), text: text})
 	}
-	if err != nil {
-		return Read{}, errors.Join(append(errs, explainType(err))...)
+	// What is within another field says more than what follows from it.
+	slices.SortStableFunc(rest, func(a, b problem) int { return strings.Count(b.path, ".") - strings.Count(a.path, ".") })
+	for _, p := range rest {
+		r.follow(p.path, p.text)
 	}
-	if doc.APIVersion != APIVersion {
-		errs = append(errs, fmt.Errorf("apiVersion: found %q, want %q", doc.APIVersion, APIVersion))
-	}
-	if doc.Kind != Kind {
-		errs = append(errs, fmt.Errorf("kind: found %q, want %q", doc.Kind, Kind))
-	}
-	if doc.Metadata.Name == "" {
-		errs = append(errs, errors.New("metadata.name: is missing"))
-	}
-	e, err := doc.Spec.experiment()
-	if err = errors.Join(append(errs, err)...); err != nil {
-		return Read{}, err
-	}
-	e.Name = doc.Metadata.Name
-	if e.Title == "" {
-		e.Title = e.Name
-	}
-	if err := e.Validate(); err != nil {
-		return Read{}, at("spec.", err)
-	}
-	return Read{Experiment: e}, nil
+	return e, &r.problems
 }
 
-// explainUnknown adds the nearest known name to the decoder's words, which are
-// `unknown field "spec.foo"` or `duplicate field "spec.foo"`.
-func explainUnknown(err error) error {
-	kind, quoted, _ := strings.Cut(err.Error(), " field ")
-	path := strings.Trim(quoted, `"`)
-	if kind != "unknown" {
-		return fmt.Errorf("%s: stands there twice", path)
-	}
-	name := path[strings.LastIndex(path, ".")+1:]
-	if near := nearest(name, knownFields()); near != "" {
-		return fmt.Errorf("%s: is no known field; did you mean %q?", path, near)
-	}
-	return fmt.Errorf("%s: is no known field", path)
+// isForeign reports whether the document is of another kind altogether, of which
+// nothing else need be said.
+func (d document) isForeign() bool {
+	return d.APIVersion != "" && d.APIVersion != APIVersion && d.Kind != "" && d.Kind != Kind
 }
 
-// explainType says the decoder's type errors in words of YAML.
-func explainType(err error) error {
-	var wrong *json.UnmarshalTypeError
-	if !errors.As(err, &wrong) {
+func (r *reader) checkName(name string, names map[string]string) {
+	const path = "metadata.name"
+	if name == "" {
+		r.told = append(r.told, "spec.title") // the name would serve
+		return
+	}
+	if len(validation.IsDNS1123Subdomain(name)) > 0 {
+		r.follow(path, fmt.Sprintf("found %q, want lower-case letters, digits, '-' and '.' only, a letter or digit at both ends", name))
+	}
+	if where, taken := names[name]; taken {
+		r.follow(path, fmt.Sprintf("found %q, which is the name of the experiment in %s, too", name, where))
+	}
+}
+
+// single takes joined errors apart.
+func single(err error) []error {
+	joined, ok := err.(interface{ Unwrap() []error })
+	switch {
+	case err == nil:
+		return nil
+	case !ok:
+		return []error{err}
+	}
+	var all []error
+	for _, one := range joined.Unwrap() {
+		all = append(all, single(one)...)
+	}
+	return all
+}
+
+// yamlError is how the decoder words what it cannot read.
+var yamlError = regexp.MustCompile(`^yaml: (?:line (\d+): )?(.*)$`)
+
+// notYAML says where a file is no YAML in the words that other problems have.
+func notYAML(err error) error {
+	parts := yamlError.FindStringSubmatch(err.Error())
+	if parts == nil {
 		return err
 	}
-	want := map[string]string{
-		"string": "text", "float64": "a number", "int": "a whole number", "bool": "true or false",
-		"slice": "a list", "struct": "a mapping", "map": "a mapping of names to text",
-	}
-	kind := wrong.Type.Kind().String()
-	if wrong.Type.Kind().String() == "ptr" {
-		kind = wrong.Type.Elem().Kind().String()
-	}
-	return fmt.Errorf("%s: found %s, want %s", wrong.Field, wrong.Value, want[kind])
-}
-
-// at puts a path before each of the joined errors.
-func at(path string, err error) error {
-	if joined, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // only joins are taken apart
-		var errs []error
-		for _, one := range joined.Unwrap() {
-			errs = append(errs, at(path, one))
-		}
-		return errors.Join(errs...)
-	}
-	if err == nil {
-		return nil
-	}
-	return fmt.Errorf("%s%w", path, err)
+	line, _ := strconv.Atoi(parts[1]) // 0 where it does not say
+	return problem{text: "is not YAML: " + parts[2], line: line}
 }

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
+	"unicode"
 )
 
 // problem is one thing that is wrong with a document.
@@ -91,8 +93,16 @@ func within(path, outer string) bool {
 
 // join returns the path of a field.
 func join(path, name string) string {
+	if name == "" || strings.ContainsFunc(name, isOdd) {
+		name = strconv.Quote(name)
+	}
 	if path == "" {
 		return name
 	}
 	return path + "." + name
+}
+
+// isOdd reports whether a letter would make a path hard to read.
+func isOdd(r rune) bool {
+	return !unicode.IsLetter(r) && !unicode.IsDigit(r) && !strings.ContainsRune("-_./", r)
 }

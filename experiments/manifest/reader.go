@@ -20,14 +20,6 @@ type checker interface {
 	check() string
 }
 
-// field is one field of a wire type.
-type field struct {
-	name     string
-	value    reflect.Value
-	required bool
-	want     string // in place of the type's own words
-}
-
 // entry is one name of a mapping and what stands behind it.
 type entry struct{ name, value *yaml.Node }
 
@@ -36,7 +28,7 @@ type entry struct{ name, value *yaml.Node }
 func (r *reader) read(n *yaml.Node, path, want string, into reflect.Value) {
 	n = resolved(n)
 	r.place(path, n.Line)
-	if v, ok := into.Addr().Interface().(value); ok {
+	if v, ok := reflect.TypeAssert[value](into.Addr()); ok {
 		r.readValue(n, path, want, v)
 		return
 	}
@@ -45,17 +37,15 @@ func (r *reader) read(n *yaml.Node, path, want string, into reflect.Value) {
 		fresh := reflect.New(into.Type().Elem())
 		before := len(r.found)
 		r.read(n, path, want, fresh.Elem())
-		if _, isValue := fresh.Interface().(value); !isValue || len(r.found) == before {
+		if _, isValue := reflect.TypeAssert[value](fresh); !isValue || len(r.found) == before {
 			into.Set(fresh)
 		}
 	case reflect.Struct:
 		r.readStruct(n, path, into)
 	case reflect.Slice:
 		r.readList(n, path, into)
-	case reflect.Map:
+	default: // map[string]text
 		r.readTexts(n, path, into)
-	default:
-		panic("manifest: no way to read a " + into.Type().String())
 	}
 }
 
@@ -67,18 +57,16 @@ func (r *reader) readValue(n *yaml.Node, path, want string, into value) {
 	if wrong == "" {
 		return
 	}
-	advice := ""
 	if _, isText := into.(*text); isText && n.Kind == yaml.ScalarNode && !isNothing(n) {
-		advice = "text; write it in quotes"
-		want = ""
+		want = "text; write it in quotes"
 	}
-	r.add(n.Line, path, "%s, want %s%s", wrong, want, advice)
+	r.add(n.Line, path, "%s, want %s", wrong, want)
 }
 
 func (r *reader) readStruct(n *yaml.Node, path string, into reflect.Value) {
 	fields := fieldsOf(into)
 	if n.Kind != yaml.MappingNode && !isNothing(n) {
-		r.add(n.Line, path, "%s, want a mapping with %s", found(n), nameList(fields))
+		r.add(n.Line, path, "%s, want a mapping with %s", found(n), strings.Join(names(fields), ", "))
 		return
 	}
 	var present []string
@@ -89,7 +77,7 @@ func (r *reader) readStruct(n *yaml.Node, path string, into reflect.Value) {
 		case i < 0:
 			r.unknown(e.name, path, fields)
 			continue
-		case isNothing(resolved(e.value)) && isValue(fields[i].value):
+		case isNothing(resolved(e.value)) && fields[i].isValue():
 			r.place(join(path, name), e.name.Line)
 			continue // as if it were not there
 		}
@@ -99,7 +87,7 @@ func (r *reader) readStruct(n *yaml.Node, path string, into reflect.Value) {
 	for _, f := range fields {
 		r.complete(f, join(path, f.name), slices.Contains(present, f.name))
 	}
-	if c, ok := into.Addr().Interface().(checker); ok {
+	if c, ok := reflect.TypeAssert[checker](into.Addr()); ok {
 		if wrong := c.check(); wrong != "" {
 			r.follow(path, wrong)
 		}
@@ -114,7 +102,7 @@ func (r *reader) complete(f field, path string, present bool) {
 		r.read(&yaml.Node{Line: r.line(path)}, path, "", f.value)
 	case f.required && (!present || f.value.Kind() == reflect.String && f.value.Len() == 0):
 		want := f.want
-		if v, ok := f.value.Addr().Interface().(value); ok && want == "" {
+		if v, ok := reflect.TypeAssert[value](f.value.Addr()); ok && want == "" {
 			want = v.want()
 		}
 		r.follow(path, "is missing, want "+want)
@@ -150,35 +138,68 @@ func (r *reader) readTexts(n *yaml.Node, path string, into reflect.Value) {
 	into.Set(reflect.ValueOf(texts))
 }
 
-// entries returns what a mapping holds, with what it merges (<<) from others.
+// entries returns what a mapping holds, with what it merges (<<) from others:
+// its own names win, then those merged first.
 func (r *reader) entries(n *yaml.Node, path string) []entry {
-	var all []entry
-	merged := map[*yaml.Node]bool{n: true} // also keeps a mapping from merging itself
-	var merge func(from *yaml.Node)
-	merge = func(from *yaml.Node) {
-		from = resolved(from)
-		switch {
-		case merged[from]:
-			return
-		case from.Kind != yaml.MappingNode && from.Kind != yaml.SequenceNode:
-			r.add(from.Line, join(path, "<<"), "%s, want a mapping or a list of mappings", found(from))
-			return
+	return r.collect(n, path, map[*yaml.Node]bool{})
+}
+
+// collect is entries of a mapping, or of a list of mappings to merge. A node that
+// was seen adds nothing, which also keeps a mapping from merging itself.
+func (r *reader) collect(n *yaml.Node, path string, seen map[*yaml.Node]bool) []entry {
+	if seen[n] || isNothing(n) {
+		return nil
+	}
+	seen[n] = true
+	var own, merged []entry
+	switch n.Kind {
+	case yaml.SequenceNode:
+		for _, one := range n.Content {
+			merged = append(merged, r.collect(resolved(one), path, seen)...)
 		}
-		merged[from] = true
-		if from.Kind == yaml.SequenceNode {
-			for _, one := range from.Content {
-				merge(one)
-			}
-			return
-		}
-		known := len(all)
-		for _, e := range r.ownEntries(from, path, merge) {
-			if !slices.ContainsFunc(all[:known], func(other entry) bool { return other.name.Value == e.name.Value }) {
-				all = append(all, e)
-			}
+	case yaml.MappingNode:
+		own, merged = r.pairs(n, path, seen)
+	default:
+		r.add(n.Line, join(path, "<<"), "%s, want a mapping or a list of mappings", found(n))
+	}
+	names := map[string]bool{}
+	for _, e := range own {
+		names[e.name.Value] = true
+	}
+	for _, e := range merged {
+		if !names[e.name.Value] {
+			names[e.name.Value] = true
+			own = append(own, e)
 		}
 	}
-	all = r.ownEntries(n, path, nil)
-	r.mergeAll(n, merge)
-	return all
+	return own
+}
+
+// pairs returns the entries that stand in a mapping and those that it merges.
+func (r *reader) pairs(n *yaml.Node, path string, seen map[*yaml.Node]bool) (own, merged []entry) {
+	lines := map[string]int{}
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		name, content := resolved(n.Content[i]), n.Content[i+1]
+		first, twice := lines[name.Value]
+		switch {
+		case name.Kind != yaml.ScalarNode:
+			r.add(name.Line, path, "%s as a name, want text", found(name))
+		case name.ShortTag() == "!!merge":
+			merged = append(merged, r.collect(resolved(content), path, seen)...)
+		case twice:
+			r.add(n.Content[i].Line, join(path, name.Value), "stands there twice, first on line %d", first)
+		default:
+			lines[name.Value] = n.Content[i].Line
+			own = append(own, entry{name, content})
+		}
+	}
+	return own, merged
+}
+
+// resolved returns the node that an alias stands for.
+func resolved(n *yaml.Node) *yaml.Node {
+	if n.Kind == yaml.AliasNode {
+		return n.Alias
+	}
+	return n
 }

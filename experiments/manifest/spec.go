@@ -159,5 +159,5 @@ func (d document) yamlPath(field string) string {
 			field = prefix + "." + effect + field[len(prefix):]
 		}
 	}
-	return join("spec", field)
+	return "spec." + field
 }

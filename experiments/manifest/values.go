@@ -38,6 +38,13 @@ type (
 	seenStatus int // an HTTP status to count, or 0
 )
 
+// All there are.
+var _ = [...]value{
+	new(apiVersion), new(kind), new(text), new(flag), new(siteName),
+	new(duration), new(percentage), new(share), new(ratio), new(perSecond),
+	new(count), new(number), new(port), new(mockStatus), new(seenStatus),
+}
+
 func (*apiVersion) want() string { return strconv.Quote(APIVersion) }
 func (*kind) want() string       { return strconv.Quote(Kind) }
 func (*text) want() string       { return "text" }

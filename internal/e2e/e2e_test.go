@@ -63,28 +63,28 @@ func inventoryDown(duration time.Duration) experiments.Experiment {
 	}
 }
 
-func newRunner(t testing.TB, options ...experiments.Option) *experiments.Runner {
-	t.Helper()
+func newRunner(tb testing.TB, options ...experiments.Option) *experiments.Runner {
+	tb.Helper()
 	r, err := experiments.NewRunner(cluster, options...)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return r
 }
 
 // noLeftovers is what must be true after every test.
-func noLeftovers(t testing.TB) {
-	t.Helper()
+func noLeftovers(tb testing.TB) {
+	tb.Helper()
 	in, err := injector.New(cluster)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	left, err := in.Leftovers(context.WithoutCancel(t.Context()), "")
+	left, err := in.Leftovers(context.WithoutCancel(tb.Context()), "")
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	for _, l := range left {
-		t.Errorf("left behind: %s", l)
+		tb.Errorf("left behind: %s", l)
 	}
 }
 
@@ -98,7 +98,7 @@ func when(step string, f func()) experiments.Option {
 	})
 }
 
-// deviating says what it saw and fails.
+// panicking panics when it is asked about one phase.
 type panicking struct{ phase string }
 
 func (p panicking) Match(actual any) (bool, error) {
@@ -119,7 +119,7 @@ func TestAPanicLeavesNothing(t *testing.T) {
 				t.Error("the panic was swallowed")
 			}
 		}()
-		_, _ = newRunner(t).Run(t.Context(), e) //nolint:errcheck // it panics
+		_, _ = newRunner(t).Run(t.Context(), e) // it panics
 	}()
 	noLeftovers(t)
 }
@@ -189,17 +189,16 @@ func TestOtherRequestsMeetNoFault(t *testing.T) {
 // The Ginkgo door must fail the spec, with the verdict first and the report as an
 // entry, and leave nothing.
 func TestGinkgoTellsADeviation(t *testing.T) {
-	cmd := exec.CommandContext(t.Context(), "go", "test", "-count=1", "./testdata/deviates")
+	cmd := exec.CommandContext(t.Context(), "go", "test", "-count=1", "./testdata/deviates", "-ginkgo.no-color")
 	cmd.Env = append(os.Environ(), "KUBECONFIG="+mesh.Kubeconfig())
 	out, err := cmd.CombinedOutput()
-	var exit *exec.ExitError
-	if !errors.As(err, &exit) {
+	if _, ok := errors.AsType[*exec.ExitError](err); !ok {
 		t.Fatalf("the suite passed, or did not run: %v\n%s", err, out)
 	}
 	for _, want := range []string{
 		"Deviated: customers can check out while inventory is down",
 		"Expected success rate to be at least 99%, but it was 0%",
-		"Report Entries >>",
+		"experiment: customers can check out while inventory is down - ",
 		"every fault is out again: VirtualService shop/inventory",
 		"1 Passed | 1 Failed",
 	} {
@@ -216,8 +215,10 @@ type recorded struct {
 	errors []string
 }
 
-func (r *recorded) Helper()                       {}
-func (r *recorded) Errorf(format string, a ...any) { r.errors = append(r.errors, fmt.Sprintf(format, a...)) }
+func (r *recorded) Helper() {}
+func (r *recorded) Errorf(format string, a ...any) {
+	r.errors = append(r.errors, fmt.Sprintf(format, a...))
+}
 
 func TestGoTestTellsADeviation(t *testing.T) {
 	e := inventoryDown(500 * time.Millisecond)

@@ -72,12 +72,7 @@ func ReadLog(ctx context.Context, file string, o LogOptions, w io.Writer) error 
 	if err != nil {
 		return err
 	}
-	var chosen []string
-	for _, line := range lines {
-		if text, ok := o.choose(line); ok {
-			chosen = append(chosen, text)
-		}
-	}
+	chosen := o.choose(lines)
 	if o.Tail >= 0 && len(chosen) > o.Tail {
 		chosen = chosen[len(chosen)-o.Tail:]
 	}
@@ -93,12 +88,7 @@ func ReadLog(ctx context.Context, file string, o LogOptions, w io.Writer) error 
 		if lines, partial, err = readLines(reader, partial); err != nil {
 			return err
 		}
-		chosen = chosen[:0]
-		for _, line := range lines {
-			if text, ok := o.choose(line); ok {
-				chosen = append(chosen, text)
-			}
-		}
+		chosen = o.choose(lines)
 	}
 }
 
@@ -117,16 +107,20 @@ func readLines(r *bufio.Reader, partial string) (lines []string, rest string, er
 	}
 }
 
-func (o LogOptions) choose(line string) (string, bool) {
-	at, text, ok := cutStamp(line)
-	if !ok {
-		return line, true
+// choose picks the lines of the wanted time, with or without their stamps.
+func (o LogOptions) choose(lines []string) []string {
+	var chosen []string
+	for _, line := range lines {
+		at, text, stamped := cutStamp(line)
+		switch {
+		case !stamped:
+			chosen = append(chosen, line)
+		case at.Before(o.Since):
+		case o.Timestamps:
+			chosen = append(chosen, line)
+		default:
+			chosen = append(chosen, text)
+		}
 	}
-	if at.Before(o.Since) {
-		return "", false
-	}
-	if o.Timestamps {
-		return line, true
-	}
-	return text, true
+	return chosen
 }

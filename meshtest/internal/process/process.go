@@ -118,7 +118,7 @@ func (p *Process) Stop(grace time.Duration) error {
 
 // signal reaches the group. An error means that nobody is left to signal.
 func (p *Process) signal(sig syscall.Signal) {
-	_ = syscall.Kill(-p.Pid(), sig) //nolint:errcheck // ESRCH is the wanted state
+	_ = syscall.Kill(-p.Pid(), sig) // ESRCH is the wanted state
 }
 
 func (p *Process) wait() {

@@ -1,0 +1,374 @@
+package manifest_test
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"golang.org/x/tools/txtar"
+
+	"github.com/faultline-mesh/faultline/experiments"
+	"github.com/faultline-mesh/faultline/experiments/manifest"
+	"github.com/faultline-mesh/faultline/injector"
+	"github.com/faultline-mesh/faultline/loadgen"
+)
+
+var update = flag.Bool("update", false, "rewrite what the golden files under testdata expect")
+
+// read parses a file in which nothing is wrong.
+func read(t *testing.T, content string) []manifest.Read {
+	t.Helper()
+	all, err := manifest.Parse("file.yaml", []byte(content))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
+// claims are matchers in words; that is how they can be compared.
+type claims struct{ SteadyState, Healthy, During, Recovered, HaltWhen []string }
+
+// taken takes an experiment apart into what can be compared and its matchers.
+func taken(e experiments.Experiment) (experiments.Experiment, claims) {
+	var all claims
+	for _, list := range []struct {
+		from *[]experiments.Matcher
+		to   *[]string
+	}{
+		{&e.SteadyState, &all.SteadyState},
+		{&e.Healthy, &all.Healthy},
+		{&e.During, &all.During},
+		{&e.Recovered, &all.Recovered},
+		{&e.HaltWhen, &all.HaltWhen},
+	} {
+		for _, m := range *list.from {
+			*list.to = append(*list.to, fmt.Sprint(m))
+		}
+		*list.from = nil
+	}
+	return e, all
+}
+
+const everything = `
+apiVersion: faultline.dev/v1alpha1
+kind: Experiment
+metadata: {name: everything, labels: {team: shop}, annotations: {why: "to see"}}
+spec:
+  title: every field is read
+  faults:
+  - on: {namespace: shop, service: payments, port: 8080, subset: v2}
+    site: upstream
+    delay: {fixed: 1500ms, percent: 12.5}
+    pods: 2
+    allTraffic: true
+  - on:
+      namespace: shop
+      service: inventory
+    site: caller
+    abort:
+      httpStatus: 503
+      percent: 100
+  load:
+    url: http://shop.example/checkout
+    connectTo: 127.0.0.1:8080
+    method: POST
+    header: {Host: shop.example, baggage: user=jason, x-number: "5"}
+    body: '{"sku": 1}'
+    rate: 0.5
+    timeout: 2s
+    maxInFlight: 7
+  steadyState:
+  - successRate: {atLeast: 0.99}
+  - latency: {quantile: 0.999, atMost: 800ms}
+  healthy:
+  - status: {code: 0, atMost: 0}
+  - tries: {service: payments, atMost: 1.05}
+  during:
+  - ejected: {service: payments.shop, atLeast: 1}
+  - timedOut: {within: 2s}
+  - split: {service: recommendations, subset: v2, share: 0.1}
+  - latency: {quantile: 0, atLeast: 1ms}
+  recovered:
+  - readmitted: {service: payments}
+  haltWhen:
+  - successRate: {atMost: 0.5}
+  blastRadius: {namespaces: [shop, bank], maxPercent: 100, maxPods: 3, allTraffic: true}
+  settle: 1m30s
+  duration: 2500ms
+  recovery: 1h
+`
+
+func TestEveryFieldIsRead(t *testing.T) {
+	all := read(t, everything)
+	if len(all) != 1 || all[0].File != "file.yaml" {
+		t.Fatalf("read %d experiments, the first of file %q", len(all), all[0].File)
+	}
+	got, said := taken(all[0].Experiment)
+	want := experiments.Experiment{
+		Name: "everything", Title: "every field is read",
+		Faults: []injector.Fault{
+			{
+				On:     injector.Service{Namespace: "shop", Name: "payments", Port: 8080, Subset: "v2"},
+				Effect: injector.Delay{Fixed: 1500 * time.Millisecond, Percent: 12.5},
+				Site:   injector.Upstream, Pods: 2, AllTraffic: true,
+			},
+			{
+				On:     injector.Service{Namespace: "shop", Name: "inventory"},
+				Effect: injector.Abort{HTTPStatus: 503, Percent: 100},
+				Site:   injector.Caller,
+			},
+		},
+		Load: loadgen.Load{
+			URL: "http://shop.example/checkout", ConnectTo: "127.0.0.1:8080", Method: "POST",
+			Header: map[string]string{"Host": "shop.example", "baggage": "user=jason", "x-number": "5"},
+			Body:   `{"sku": 1}`, Rate: 0.5, Timeout: 2 * time.Second, MaxInFlight: 7,
+		},
+		BlastRadius: injector.BlastRadius{Namespaces: []string{"shop", "bank"}, MaxPercent: 100, MaxPods: 3, AllTraffic: true},
+		Settle:      90 * time.Second, Duration: 2500 * time.Millisecond, Recovery: time.Hour,
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	words := claims{
+		SteadyState: []string{"success rate at least 99%", "p99.9 latency at most 800ms"},
+		Healthy:     []string{"share of requests without an answer at most 0%", "tries of payments per request at most 1.05"},
+		During: []string{
+			"number of ejected hosts of payments.shop at least 1", "timed out within 2s",
+			"10% of recommendations to subset v2", "p0 latency at least 1ms",
+		},
+		Recovered: []string{"readmission of payments"},
+		HaltWhen:  []string{"success rate at most 50%"},
+	}
+	if diff := cmp.Diff(words, said); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// head and judged are what every experiment needs; name goes in between.
+const (
+	head   = "apiVersion: faultline.dev/v1alpha1\nkind: Experiment\nmetadata: {name: %s}\nspec:\n"
+	judged = "  load: {url: \"http://shop.example\"}\n  steadyState: [{successRate: {atLeast: 0.99}}]\n"
+)
+
+func TestGoodFiles(t *testing.T) {
+	small := func(name string) string { return fmt.Sprintf(head, name) + judged }
+	fault := injector.Fault{
+		On:     injector.Service{Namespace: "shop", Name: "payments"},
+		Effect: injector.Abort{HTTPStatus: 503, Percent: 50}, Site: injector.Caller,
+	}
+	upstream := fault
+	upstream.Site = injector.Upstream
+	tests := []struct {
+		claim, content string
+		names          []string
+		faults         []injector.Fault // of the first
+		load           loadgen.Load     // of the first; zero: not compared
+	}{
+		{
+			claim:   "the name serves as title; what is left out is zero, for the engine to fill in",
+			content: small("small"), names: []string{"small"}, load: loadgen.Load{URL: "http://shop.example"},
+		},
+		{
+			claim:   "several documents, one of them only a comment",
+			content: "# first\n---\n" + small("a") + "---\n# nothing here\n---\n" + small("b") + "---\n",
+			names:   []string{"a", "b"},
+		},
+		{
+			claim: "the key on is text, though YAML 1.1 has it as true",
+			content: fmt.Sprintf(head, "on") +
+				"  faults:\n  - on: {namespace: shop, service: payments}\n    site: caller\n    abort: {httpStatus: 503, percent: 50}\n" + judged,
+			names: []string{"on"}, faults: []injector.Fault{fault},
+		},
+		{
+			claim: "and so is the text on",
+			content: fmt.Sprintf(head, "on") + "  load: {url: \"http://shop.example\", header: {x-canary: on, x-answer: yes}}\n" +
+				"  steadyState: [{successRate: {atLeast: 0.99}}]\n",
+			names: []string{"on"},
+			load:  loadgen.Load{URL: "http://shop.example", Header: map[string]string{"x-canary": "on", "x-answer": "yes"}},
+		},
+		{
+			claim: "JSON is YAML",
+			content: `{"apiVersion": "faultline.dev/v1alpha1", "kind": "Experiment", "metadata": {"name": "json"}, "spec": {` +
+				`"faults": [{"on": {"namespace": "shop", "service": "payments"}, "site": "caller", "abort": {"httpStatus": 503, "percent": 50}}], ` +
+				`"load": {"url": "http://shop.example"}, "steadyState": [{"successRate": {"atLeast": 1}}]}}`,
+			names: []string{"json"}, faults: []injector.Fault{fault},
+		},
+		{
+			claim: "anchors, aliases and merges; the item's own names win over those merged",
+			content: fmt.Sprintf(head, "anchors") + "  faults:\n  - &first\n    on: {namespace: shop, service: payments}\n    site: caller\n" +
+				"    abort: &half {httpStatus: 503, percent: 50}\n  - {<<: [*first], site: upstream}\n  - {<<: *first, site: upstream, abort: *half}\n" + judged,
+			names: []string{"anchors"}, faults: []injector.Fault{fault, upstream, upstream},
+		},
+		{
+			claim: "fields and lists that are left empty are as if they were not there",
+			content: fmt.Sprintf(head, "empty") + judged +
+				"  title:\n  faults:\n  during: []\n  healthy: ~\n  blastRadius:\n  settle:\n  gateway: \"\"\n",
+			names: []string{"empty"}, load: loadgen.Load{URL: "http://shop.example"},
+		},
+		{
+			claim:   "numbers as people write them",
+			content: fmt.Sprintf(head, "numbers") + "  load: {url: \"http://shop.example\", rate: 1e3, maxInFlight: 0x10}\n  healthy: [{tries: {service: a, atMost: 2}}]\n",
+			names:   []string{"numbers"}, load: loadgen.Load{URL: "http://shop.example", Rate: 1000, MaxInFlight: 16},
+		},
+	}
+	for _, test := range tests {
+		t.Run(test.claim, func(t *testing.T) {
+			all := read(t, test.content)
+			var names []string
+			for _, one := range all {
+				names = append(names, one.Name)
+			}
+			if !slices.Equal(names, test.names) {
+				t.Fatalf("read %q, want %q", names, test.names)
+			}
+			if first := all[0]; first.Title != first.Name {
+				t.Errorf("title %q, want the name %q", first.Title, first.Name)
+			}
+			if diff := cmp.Diff(test.faults, all[0].Faults); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+			if diff := cmp.Diff(test.load, all[0].Load); test.load.URL != "" && diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// Each file under testdata/bad is a claim, a file and the exact error.
+func TestBadFiles(t *testing.T) {
+	paths, err := filepath.Glob("testdata/bad/*.txtar")
+	if err != nil || len(paths) < 50 {
+		t.Fatalf("golden files: %d, %v", len(paths), err)
+	}
+	for _, path := range paths {
+		t.Run(strings.TrimSuffix(filepath.Base(path), ".txtar"), func(t *testing.T) {
+			archive, err := txtar.ParseFile(path)
+			if err != nil || len(archive.Files) != 2 {
+				t.Fatalf("want file.yaml and error.txt: %v", err)
+			}
+			_, err = manifest.Parse(archive.Files[0].Name, archive.Files[0].Data)
+			if err == nil {
+				t.Fatal("nothing is wrong with it")
+			}
+			got, want := err.Error()+"\n", string(archive.Files[1].Data)
+			if got == want {
+				return
+			}
+			if !*update {
+				t.Errorf("got:\n%s\nwant:\n%s", got, want)
+				return
+			}
+			archive.Files[1].Data = []byte(got)
+			if err := os.WriteFile(path, txtar.Format(archive), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		})
+	}
+}
+
+// The good documents of a bad file are returned beside the error.
+func TestGoodDocumentsOfABadFile(t *testing.T) {
+	content := fmt.Sprintf(head, "good") + judged + "---\n" + fmt.Sprintf(head, "bad") + "---\n" + fmt.Sprintf(head, "fine") + judged
+	all, err := manifest.Parse("file.yaml", []byte(content))
+	if err == nil || !strings.HasPrefix(err.Error(), "file.yaml, document 2: spec.load.url: is missing") {
+		t.Errorf("got %v", err)
+	}
+	if len(all) != 2 || all[0].Name != "good" || all[1].Name != "fine" {
+		t.Errorf("read %+v, want good and fine", all)
+	}
+}
+
+func TestLoad(t *testing.T) {
+	dir := t.TempDir()
+	file := func(name, content string) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	a, b := file("a.yaml", fmt.Sprintf(head, "a")+judged), file("b.yaml", fmt.Sprintf(head, "b")+judged)
+	all, err := manifest.Load(a, b)
+	if err != nil || len(all) != 2 || all[0].File != a || all[1].File != b {
+		t.Errorf("read %+v, %v; want one of each file", all, err)
+	}
+
+	// All problems of all files, and one good file among them.
+	empty, again := file("empty.yaml", ""), file("again.yaml", fmt.Sprintf(head, "a")+judged)
+	missing := filepath.Join(dir, "missing.yaml")
+	all, err = manifest.Load(empty, missing, a, dir, again)
+	if len(all) != 1 || all[0].File != a {
+		t.Errorf("read %+v, want that of %s", all, a)
+	}
+	want := []string{
+		empty + ": holds no experiment, want a document with apiVersion, kind, metadata and spec",
+		"open " + missing + ": no such file or directory",
+		"read " + dir + ": is a directory",
+		again + `: metadata.name: found "a", which is the name of the experiment in ` + a + `, too (line 3)`,
+	}
+	if err == nil || err.Error() != strings.Join(want, "\n") {
+		t.Errorf("got:\n%v\nwant:\n%s", err, strings.Join(want, "\n"))
+	}
+}
+
+func TestTheShopsExperiments(t *testing.T) {
+	files, err := filepath.Glob("../../examples/shop/experiments/*.yaml")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("found %d files, %v", len(files), err)
+	}
+	all, err := manifest.Load(files...)
+	if err != nil {
+		t.Error(err)
+	}
+	if len(all) < len(files) {
+		t.Errorf("read %d experiments in %d files", len(all), len(files))
+	}
+}
+
+// Whatever a file holds, Parse says what is wrong with it, naming the file in
+// every line, or returns experiments that are valid.
+func FuzzParse(f *testing.F) {
+	for _, pattern := range []string{"testdata/bad/*.txtar", "../../examples/shop/experiments/*.yaml"} {
+		paths, err := filepath.Glob(pattern)
+		if err != nil {
+			f.Fatal(err)
+		}
+		for _, path := range paths {
+			content, err := os.ReadFile(path)
+			if err != nil {
+				f.Fatal(err)
+			}
+			if archive := txtar.Parse(content); len(archive.Files) > 0 {
+				content = archive.Files[0].Data
+			}
+			f.Add(content)
+		}
+	}
+	f.Add([]byte(everything))
+	f.Add([]byte("a: &a {<<: *a}\n"))
+	f.Add([]byte("spec: &s {faults: [*s, *s], <<: [*s, {<<: *s}]}\n"))
+	f.Fuzz(func(t *testing.T, content []byte) {
+		all, err := manifest.Parse("file.yaml", content)
+		if err == nil && len(all) == 0 {
+			t.Error("neither an experiment nor an error")
+		}
+		if err != nil {
+			for _, line := range strings.Split(err.Error(), "\n") {
+				if !strings.HasPrefix(line, "file.yaml: ") && !strings.HasPrefix(line, "file.yaml, document ") {
+					t.Errorf("a line does not name the file: %q", line)
+				}
+			}
+		}
+		for _, one := range all {
+			if err := one.Validate(); err != nil {
+				t.Errorf("%s was read without an error, but: %v", one.Name, err)
+			}
+		}
+	})
+}
