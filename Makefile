@@ -43,7 +43,7 @@ test: assets checkcontrolplane ## every test of the module, on real local meshes
 	go vet $(PKG)
 	@mkdir -p build
 	@$(if $(RACE),:,echo "no C compiler found: testing WITHOUT the race detector")
-	go test -v $(RACE) -shuffle=on -timeout 40m $(TESTFLAGS) $(PKG) | tee build/test.log | awk "$$SUMMARY"
+	go test -v $(RACE) -p 1 -shuffle=on -timeout 40m $(TESTFLAGS) $(PKG) | tee build/test.log | awk "$$SUMMARY"
 
 .PHONY: checkcontrolplane
 checkcontrolplane:

@@ -20,6 +20,9 @@ func (t *trial) withFaults(ctx context.Context, body func() error) (err error) {
 	}
 	t.log.Info("inject", "run", t.report.Run, "objects", t.report.Objects)
 	injection, err := t.injector.Inject(ctx, t.plan) // usable even with err
+	if edits := injection.Edits(); len(edits) > 0 {
+		t.plan.Edits = edits // as they were written, which may be on objects that had changed
+	}
 	defer func() {
 		t.tell("revert", "taking every fault out")
 		// Revert outlives ctx: a cancelled experiment must still clean up.

@@ -49,5 +49,5 @@
 //  7. A write whose outcome is unknown counts as perhaps written.
 //
 // Whether the proxies have the fault, and whether it fired, is not known here:
-// an [Edit]'s Marker is what to look for in them.
+// [Edit.ShownIn] is what to ask of their configuration.
 package injector

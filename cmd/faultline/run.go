@@ -147,6 +147,9 @@ func runAll(ctx context.Context, config *rest.Config, all []manifest.Read, progr
 func (f *runFlags) write(out io.Writer, results []result) error {
 	var errs []error
 	for _, r := range results {
+		if r.code() == exitNotReverted && f.output != "json" {
+			fmt.Fprintf(out, "NOT REVERTED: %s: %v\n", r.experiment.Name, r.err)
+		}
 		if f.output == "json" {
 			if r.report != nil {
 				errs = append(errs, json.NewEncoder(out).Encode(r.report))

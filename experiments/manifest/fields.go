@@ -54,7 +54,7 @@ func names(fields []field) []string {
 }
 
 // unknown notes a name that stands where it should not, with the field that may
-// be meant: the nearest one there, or the one of that name elsewhere.
+// be meant: the nearest one there, or those of that name elsewhere.
 func (r *reader) unknown(name *yaml.Node, path string, fields []field) {
 	const few = 2
 	at := join(path, name.Value)
@@ -63,12 +63,13 @@ func (r *reader) unknown(name *yaml.Node, path string, fields []field) {
 		r.told = append(r.told, join(path, near))
 		return
 	}
+	known := strings.Join(names(fields), ", ")
 	elsewhere := places(reflect.TypeFor[document](), "", name.Value)
 	if len(elsewhere) == 0 || len(elsewhere) > few {
-		r.add(name.Line, at, "is no known field; known are %s", strings.Join(names(fields), ", "))
+		r.add(name.Line, at, "is no known field; known here are %s", known)
 		return
 	}
-	r.add(name.Line, at, "is no known field; did you mean %s?", strings.Join(elsewhere, " or "))
+	r.add(name.Line, at, "is no known field here, but %s is; known here are %s", strings.Join(elsewhere, " or "), known)
 	r.told = append(r.told, elsewhere...)
 }
 
@@ -102,7 +103,7 @@ func places(t reflect.Type, path, name string) []string {
 func nearest(name string, known []string) string {
 	const shortest = 4 // of a name that is looked for within another
 	name = strings.ToLower(name)
-	best, distance := "", max(1, len(name)/3)+1
+	best, distance := "", max(1, (len(name)+1)/3)+1
 	for _, k := range known {
 		if d := editDistance(name, strings.ToLower(k)); d < distance {
 			best, distance = k, d

@@ -8,7 +8,6 @@ import (
 	"os"
 	"reflect"
 	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -101,15 +100,11 @@ func readDocument(n *yaml.Node, names map[string]string) (experiments.Experiment
 	}
 	r.checkName(string(doc.Metadata.Name), names)
 	e := doc.experiment()
-	var rest []problem
+	told := r.told // what Validate says does not follow from what else it says
 	for _, err := range single(e.Validate()) {
 		field, text, _ := strings.Cut(err.Error(), ": ")
-		rest = append(rest, problem{path: doc.yamlPath(field), text: text})
-	}
-	// What is within another field says more than what follows from it.
-	slices.SortStableFunc(rest, func(a, b problem) int { return strings.Count(b.path, ".") - strings.Count(a.path, ".") })
-	for _, p := range rest {
-		r.follow(p.path, p.text)
+		r.told = told
+		r.follow(doc.yamlPath(field), text)
 	}
 	return e, &r.problems
 }
@@ -160,5 +155,12 @@ func notYAML(err error) error {
 		return err
 	}
 	line, _ := strconv.Atoi(parts[1]) // 0 where it does not say
-	return problem{text: "is not YAML: " + parts[2], line: line}
+	advice := ""
+	switch parts[2] {
+	case "mapping values are not allowed in this context":
+		advice = "; put text that has a colon and a blank in it in quotes, and look at the indentation"
+	case "found character that cannot start any token":
+		advice = "; indent by blanks, not by tabs, and put text that begins with @, ` or % in quotes"
+	}
+	return problem{text: "is not YAML: " + parts[2] + advice, line: line}
 }

@@ -137,12 +137,12 @@ func TestEveryFieldIsRead(t *testing.T) {
 	}
 	words := claims{
 		SteadyState: []string{"success rate at least 99%", "p99.9 latency at most 800ms"},
-		Healthy:     []string{"share of requests without an answer at most 0%", "tries of payments per request at most 1.05"},
+		Healthy:     []string{"share of requests without an answer at most 0%", "number of tries at payments per request at most 1.05"},
 		During: []string{
 			"number of ejected hosts of payments.shop at least 1", "timed out within 2s",
 			"10% of recommendations to subset v2", "p0 latency at least 1ms",
 		},
-		Recovered: []string{"readmission of payments"},
+		Recovered: []string{"all ejected hosts of payments readmitted"},
 		HaltWhen:  []string{"success rate at most 50%"},
 	}
 	if diff := cmp.Diff(words, said); diff != "" {
@@ -359,7 +359,7 @@ func FuzzParse(f *testing.F) {
 			t.Error("neither an experiment nor an error")
 		}
 		if err != nil {
-			for _, line := range strings.Split(err.Error(), "\n") {
+			for line := range strings.SplitSeq(err.Error(), "\n") {
 				if !strings.HasPrefix(line, "file.yaml: ") && !strings.HasPrefix(line, "file.yaml, document ") {
 					t.Errorf("a line does not name the file: %q", line)
 				}

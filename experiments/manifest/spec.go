@@ -57,7 +57,7 @@ type target struct {
 }
 
 type load struct {
-	URL         text            `yaml:"url,required" want:"where requests go, such as http://shop.example/checkout"`
+	URL         text            `yaml:"url,required" want:"the address that requests go to, such as http://shop.example/checkout"`
 	ConnectTo   text            `yaml:"connectTo"`
 	Method      text            `yaml:"method"`
 	Header      map[string]text `yaml:"header"`

@@ -191,10 +191,11 @@ func found(n *yaml.Node) string {
 	if letters := []rune(written); len(letters) > most {
 		written = string(letters[:most]) + "…"
 	}
-	if n.ShortTag() == "!!str" {
-		written = strconv.Quote(written)
+	switch n.ShortTag() {
+	case "!!int", "!!float", "!!bool":
+		return "found " + written
 	}
-	return "found " + written
+	return "found " + strconv.Quote(written)
 }
 
 // isNothing reports whether a field stands there without a value.

@@ -4,11 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"net/http"
 	"os"
 	"os/exec"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -159,6 +162,58 @@ func TestTwoRunsAtOnce(t *testing.T) {
 		if errs[i] != nil || r.Verdict != experiments.Held {
 			t.Errorf("run %d: %v\n%s", i, errs[i], r)
 		}
+	}
+	noLeftovers(t)
+}
+
+// refusing lets nothing be written once it is closed for writing.
+type refusing struct {
+	next   http.RoundTripper
+	closed *atomic.Bool
+}
+
+func (r refusing) RoundTrip(q *http.Request) (*http.Response, error) {
+	if r.closed.Load() && (q.Method == http.MethodPut || q.Method == http.MethodDelete || q.Method == http.MethodPatch) {
+		return &http.Response{
+			StatusCode: http.StatusForbidden, Status: "403 Forbidden", Request: q,
+			Header: http.Header{"Content-Type": {"application/json"}},
+			Body: io.NopCloser(strings.NewReader(
+				`{"kind":"Status","apiVersion":"v1","status":"Failure","reason":"Forbidden","code":403,"message":"no more writes"}`)),
+		}, nil
+	}
+	return r.next.RoundTrip(q)
+}
+
+// A fault that cannot be taken out must be told, with the command that does it;
+// and that command must do it.
+func TestNotReverted(t *testing.T) {
+	var closed atomic.Bool
+	config := rest.CopyConfig(cluster)
+	config.Wrap(func(next http.RoundTripper) http.RoundTripper { return refusing{next, &closed} })
+	runner, err := experiments.NewRunner(config, when("revert", func() { closed.Store(true) }),
+		experiments.WithRevertBudget(3*time.Second))
+	if err != nil {
+		t.Fatal(err)
+	}
+	report, err := runner.Run(t.Context(), inventoryDown(300*time.Millisecond))
+	left, ok := errors.AsType[*injector.NotRevertedError](err)
+	if !ok {
+		t.Fatalf("got %v, want a NotRevertedError\n%s", err, report)
+	}
+	if report == nil || report.Verdict == experiments.Held || report.Clean {
+		t.Errorf("the report claims success:\n%s", report)
+	}
+	for _, want := range []string{"VirtualService shop/inventory", "faultline revert --run " + report.Run, "no more writes"} {
+		if !strings.Contains(left.Error()+strings.Join(left.Commands(), "\n"), want) {
+			t.Errorf("the error lacks %q: %v", want, left)
+		}
+	}
+	in, err := injector.New(cluster)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := in.RevertRun(t.Context(), report.Run); err != nil {
+		t.Error(err)
 	}
 	noLeftovers(t)
 }
