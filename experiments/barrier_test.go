@@ -114,26 +114,31 @@ func TestSights(t *testing.T) {
 		want  []string
 	}{
 		{
-			"a Caller fault: every sidecar, no gateway", []injector.Edit{callerEdit(0, []string{"r"})},
+			"a Caller fault: every sidecar, no gateway",
+			[]injector.Edit{callerEdit(0, []string{"r"})},
 			[]string{
 				"Pod shop/checkout-1" + inRoutes, "Pod shop/payments-1" + inRoutes, "Pod shop/payments-2" + inRoutes,
 				"Pod bank/ledger-1" + inRoutes, "Pod bank/payments-1" + inRoutes,
 			},
 		},
 		{
-			"a Caller fault that is exported to one namespace", []injector.Edit{callerEdit(0, []string{"r"}, "bank")},
+			"a Caller fault that is exported to one namespace",
+			[]injector.Edit{callerEdit(0, []string{"r"}, "bank")},
 			[]string{"Pod bank/ledger-1" + inRoutes, "Pod bank/payments-1" + inRoutes},
 		},
 		{
-			"a Caller fault that is exported to its own namespace", []injector.Edit{callerEdit(0, []string{"r"}, ".")},
+			"a Caller fault that is exported to its own namespace",
+			[]injector.Edit{callerEdit(0, []string{"r"}, ".")},
 			[]string{"Pod shop/checkout-1" + inRoutes, "Pod shop/payments-1" + inRoutes, "Pod shop/payments-2" + inRoutes},
 		},
 		{
-			"an Upstream fault: the chosen pods of its namespace", []injector.Edit{upstreamEdit(1, "faultline.7f3a", "payments-1", "payments-3")},
+			"an Upstream fault: the chosen pods of its namespace",
+			[]injector.Edit{upstreamEdit(1, "faultline.7f3a", "payments-1", "payments-3")},
 			[]string{"Pod shop/payments-1" + inListeners},
 		},
 		{
-			"both", []injector.Edit{callerEdit(0, []string{"r"}, "bank"), upstreamEdit(1, "faultline.7f3a", "payments-2")},
+			"both",
+			[]injector.Edit{callerEdit(0, []string{"r"}, "bank"), upstreamEdit(1, "faultline.7f3a", "payments-2")},
 			[]string{"Pod bank/ledger-1" + inRoutes, "Pod bank/payments-1" + inRoutes, "Pod shop/payments-2" + inListeners},
 		},
 		{"no edits", nil, nil},

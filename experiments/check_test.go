@@ -16,10 +16,14 @@ func TestCheck(t *testing.T) {
 	}{
 		{"held, with a claim", named(says{ok: true}, "success rate at least 99%"), Check{Held: true, Text: "success rate at least 99%"}},
 		{"held, without", says{ok: true}, Check{Held: true, Text: "Expected not what was wanted, but it was"}},
+		{"held, with a figure", measuring{named(says{ok: true}, "success rate at least 99%")}, Check{Held: true, Text: "success rate at least 99%: 100%"}},
+		{"held, with no figure to tell", measuring{says{ok: true}}, Check{Held: true, Text: "Expected not what was wanted, but it was"}},
+		{"not held, with a figure", measuring{named(says{}, "success rate at least 99%")}, Check{Text: "Expected what was wanted, but it was not"}},
 		{"not held", named(says{}, "success rate at least 99%"), Check{Text: "Expected what was wanted, but it was not"}},
 		{"no samples", says{err: noSamples(true)}, Check{NoSamples: true, Text: "HaveX has no samples: none were sent"}},
 		{
-			"no samples, wrapped", says{err: fmt.Errorf("steadyState: %w", noSamples(true))},
+			"no samples, wrapped",
+			says{err: fmt.Errorf("steadyState: %w", noSamples(true))},
 			Check{NoSamples: true, Text: "steadyState: HaveX has no samples: none were sent"},
 		},
 		{"an error that says there were samples", says{err: noSamples(false)}, Check{misused: true, Text: "HaveX has no samples: none were sent"}},
@@ -35,6 +39,18 @@ func TestCheck(t *testing.T) {
 		})
 	}
 }
+
+// measuring is a matcher that says what it found, if it says what it claims.
+type measuring struct{ Matcher }
+
+func (m measuring) Measured(any) string {
+	if _, ok := m.Matcher.(claimed); ok {
+		return "100%"
+	}
+	return ""
+}
+
+func (m measuring) String() string { return wanted(m.Matcher, Phase{}) }
 
 // Matchers are asked about the phase itself, all of them, in their order.
 func TestChecksAskEveryMatcher(t *testing.T) {

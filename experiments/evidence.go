@@ -152,9 +152,12 @@ func offShare(e Evidence, fault injector.Fault) string {
 	if fault.Site == injector.Upstream && !fault.AllTraffic || e.Of == 0 || e.Fired == 0 {
 		return "" // other traffic of the pods may be among the requests
 	}
-	if binomial.Rejects(e.Of, e.Fired, fault.Percent()/100, binomial.Alpha) {
-		low, high := binomial.Interval(e.Of, e.Fired, binomial.Alpha)
-		return fmt.Sprintf("%s, which is between %.2f%% and %.2f%% of them and cannot be %v%%", e, 100*low, 100*high, fault.Percent())
+	if !binomial.Rejects(e.Of, e.Fired, fault.Percent()/100, binomial.Alpha) {
+		return ""
 	}
-	return ""
+	if fault.Percent() == 100 {
+		return fmt.Sprintf("%s, though it hits every request that meets it", e)
+	}
+	low, high := binomial.Interval(e.Of, e.Fired, binomial.Alpha)
+	return fmt.Sprintf("%s, which is between %.2f%% and %.2f%% of them and cannot be %v%%", e, 100*low, 100*high, fault.Percent())
 }

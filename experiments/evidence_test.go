@@ -139,16 +139,16 @@ func TestOffShare(t *testing.T) {
 		{"within the interval", 430, 1000, at(50, callerFault), ""},
 		{
 			"below it", 300, 1000, at(50, callerFault),
-			"abort fired on 300 of 1000 requests (access log), which is between 23.10% and 37.50% of them and cannot be 50%",
+			"abort fired on 300 of 1000 requests (access log), which is between 23.23% and 37.42% of them and cannot be 50%",
 		},
 		{
 			"above it", 300, 1000, at(12.5, callerFault),
-			"abort fired on 300 of 1000 requests (access log), which is between 23.10% and 37.50% of them and cannot be 12.5%",
+			"abort fired on 300 of 1000 requests (access log), which is between 23.23% and 37.42% of them and cannot be 12.5%",
 		},
 		{"all of all", 1000, 1000, at(100, callerFault), ""},
 		{
 			"all but one of all", 999, 1000, at(100, callerFault),
-			"abort fired on 999 of 1000 requests (access log), which is between 98.30% and 100.00% of them and cannot be 100%",
+			"abort fired on 999 of 1000 requests (access log), though it hits every request that meets it",
 		},
 		{"few requests say little", 1, 3, at(90, callerFault), ""},
 		{"nothing fired: that is another reason", 0, 1000, at(50, callerFault), ""},
@@ -156,7 +156,7 @@ func TestOffShare(t *testing.T) {
 		{"an Upstream fault for the run alone: other traffic is among the requests", 300, 1000, at(50, upstreamFault), ""},
 		{
 			"an Upstream fault for all traffic", 300, 1000, at(50, everybody),
-			"abort fired on 300 of 1000 requests (access log), which is between 23.10% and 37.50% of them and cannot be 50%",
+			"abort fired on 300 of 1000 requests (access log), which is between 23.23% and 37.42% of them and cannot be 50%",
 		},
 	}
 	for _, test := range tests {

@@ -169,15 +169,18 @@ func TestRunHeader(t *testing.T) {
 	}{
 		{"none", nil, map[string]string{"x-faultline-run": "7f3a", "baggage": "faultline-run=7f3a"}},
 		{
-			"others", map[string]string{"Host": "shop.example", "end-user": "jason"},
+			"others",
+			map[string]string{"Host": "shop.example", "end-user": "jason"},
 			map[string]string{"Host": "shop.example", "end-user": "jason", "x-faultline-run": "7f3a", "baggage": "faultline-run=7f3a"},
 		},
 		{
-			"the user's own baggage", map[string]string{"baggage": "user=jason;p=1,team=shop"},
+			"the user's own baggage",
+			map[string]string{"baggage": "user=jason;p=1,team=shop"},
 			map[string]string{"x-faultline-run": "7f3a", "baggage": "user=jason;p=1,team=shop,faultline-run=7f3a"},
 		},
 		{
-			"written in another way", map[string]string{"Baggage": "user=jason"},
+			"written in another way",
+			map[string]string{"Baggage": "user=jason"},
 			map[string]string{"x-faultline-run": "7f3a", "baggage": "user=jason,faultline-run=7f3a"},
 		},
 	}

@@ -41,7 +41,6 @@ func (t *trial) withFaults(ctx context.Context, body func() error) (err error) {
 	if err != nil {
 		return fmt.Errorf("inject: %w", err)
 	}
-	t.plan.Edits = injection.Edits() // an object that had changed meanwhile got routes of other names
 	waiting, stop := context.WithTimeout(ctx, t.barrier)
 	defer stop()
 	t.report.Injected = t.await(waiting, true)

@@ -66,8 +66,10 @@ func TestRenewed(t *testing.T) {
 		{"more opened, and an old one kept", old, map[hostOf]observe.Host{a: host(12, 3)}, false},
 		{"the proxy began anew", old, map[hostOf]observe.Host{a: host(3, 3)}, true},
 		{
-			"one host of two", map[hostOf]observe.Host{a: host(10, 1), b: host(5, 1)},
-			map[hostOf]observe.Host{a: host(11, 1), b: host(5, 1)}, false,
+			"one host of two",
+			map[hostOf]observe.Host{a: host(10, 1), b: host(5, 1)},
+			map[hostOf]observe.Host{a: host(11, 1), b: host(5, 1)},
+			false,
 		},
 	}
 	for _, test := range tests {
@@ -84,8 +86,10 @@ func TestPodAddresses(t *testing.T) {
 		callerEdit(0, []string{"r"}), upstreamEdit(1, "faultline.7f3a", "payments-1", "payments-3"),
 	}}}
 	got := trial.podAddresses(observe.Snapshot{Proxies: []observe.ProxyState{
-		{Proxy: sidecar("shop", "payments-1")}, {Proxy: sidecar("shop", "payments-2")},
-		{Proxy: sidecar("shop", "payments-3")}, {Proxy: sidecar("bank", "payments-1")},
+		{Proxy: sidecar("shop", "payments-1")},
+		{Proxy: sidecar("shop", "payments-2")},
+		{Proxy: sidecar("shop", "payments-3")},
+		{Proxy: sidecar("bank", "payments-1")},
 	}})
 	if want := []string{"10.0.0.1", "10.0.0.3"}; !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)

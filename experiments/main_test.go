@@ -47,8 +47,9 @@ type says struct {
 	err error
 }
 
-func (s says) Match(any) (bool, error)           { return s.ok, s.err }
-func (says) FailureMessage(any) string           { return "Expected what was wanted, but it was not" }
+func (s says) Match(any) (bool, error) { return s.ok, s.err }
+func (says) FailureMessage(any) string { return "Expected what was wanted, but it was not" }
+
 func (says) NegatedFailureMessage(any) string    { return "Expected not what was wanted, but it was" }
 func named(s says, claim string) Matcher         { return claimed{s, claim} }
 func (c claimed) String() string                 { return c.claim }

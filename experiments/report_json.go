@@ -30,7 +30,7 @@ type (
 	}
 	loadJSON struct {
 		Requests    int         `json:"requests"`
-		SuccessRate float64     `json:"successRate"`
+		SuccessRate *float64    `json:"successRate"` // null without requests
 		Codes       map[int]int `json:"codes"`
 		P50         string      `json:"p50"`
 		P99         string      `json:"p99"`
@@ -75,7 +75,7 @@ type (
 )
 
 // MarshalJSON renders the report for machines. Durations are strings as Go
-// writes them, times are RFC 3339, rates are between 0 and 1.
+// writes them, times are RFC 3339, rates are between 0 and 1; what nobody measured is null or empty.
 func (r *Report) MarshalJSON() ([]byte, error) {
 	out := reportJSON{
 		Experiment: r.Name, Title: r.Title, Verdict: r.Verdict, Reason: r.Reason, Run: r.Run,
@@ -140,7 +140,9 @@ func (p Phase) json() phaseJSON {
 
 func newLoadJSON(l loadgen.Result) loadJSON {
 	out := loadJSON{Requests: l.Requests(), Codes: l.Codes()}
-	out.SuccessRate, _ = l.SuccessRate()
+	if rate, ok := l.SuccessRate(); ok {
+		out.SuccessRate = &rate
+	}
 	for _, q := range []struct {
 		at   float64
 		into *string

@@ -118,11 +118,15 @@ func TestMergeEjections(t *testing.T) {
 		{"only before", []observe.Ejection{ejection(1, 3, 0)}, nil, []observe.Ejection{ejection(1, 3, 0)}},
 		{"only within", nil, []observe.Ejection{ejection(1, 3, 0)}, []observe.Ejection{ejection(1, 3, 0)}},
 		{
-			"the later word counts", []observe.Ejection{ejection(1, 3, 0), ejection(2, 3, 0)}, []observe.Ejection{ejection(1, 3, 5)},
+			"the later word counts",
+			[]observe.Ejection{ejection(1, 3, 0), ejection(2, 3, 0)},
+			[]observe.Ejection{ejection(1, 3, 5)},
 			[]observe.Ejection{ejection(1, 3, 5), ejection(2, 3, 0)},
 		},
 		{
-			"the same host twice is two ejections", []observe.Ejection{ejection(1, 3, 4)}, []observe.Ejection{ejection(1, 5, 0)},
+			"the same host twice is two ejections",
+			[]observe.Ejection{ejection(1, 3, 4)},
+			[]observe.Ejection{ejection(1, 5, 0)},
 			[]observe.Ejection{ejection(1, 5, 0), ejection(1, 3, 4)},
 		},
 	}
@@ -157,8 +161,9 @@ func reports() map[string]*Report {
 		Name: "inventory", Title: "customers can check out while inventory is down", Run: "7f3a", Verdict: Deviated,
 		Reason:   "during: Expected success rate to be at least 99%, but it was 0%\n    10 requests, 0.0% ok (503 ×10), p50 5ms, p99 10ms",
 		Baseline: phase(BaselinePhase, 0, 1), During: phase(DuringPhase, 1, 2, ejection(2, 1, 0)), Recovery: phase(RecoveryPhase, 2, 3),
-		Injected: Convergence{Proxies: 1}, Reverted: Convergence{Proxies: 1, Late: []string{"Pod shop/checkout-1 still shows faultline-7f3a-"}},
-		Objects: []string{"VirtualService shop/inventory"},
+		Injected: Convergence{Proxies: 1, P50: time.Millisecond, Max: time.Millisecond},
+		Reverted: Convergence{Proxies: 1, Late: []string{"Pod shop/checkout-1 still shows faultline-7f3a-"}},
+		Objects:  []string{"VirtualService shop/inventory"},
 	}
 	deviated.During.Load = answers(10, 503)
 	deviated.During.Checks = []Check{
@@ -193,6 +198,26 @@ func TestReportGolden(t *testing.T) {
 			golden(t, "testdata/report/"+name+".txtar",
 				txtar.File{Name: "report.txt", Data: []byte(report.String())}, txtar.File{Name: "report.json", Data: indented.Bytes()})
 		})
+	}
+}
+
+func TestReach(t *testing.T) {
+	late := []string{"Pod shop/a does not show x"}
+	tests := []struct {
+		convergence Convergence
+		want        string
+	}{
+		{Convergence{Proxies: 3, Max: 52345678}, "3 proxies after 52ms"},
+		{Convergence{Proxies: 1, Max: time.Second}, "1 proxy after 1s"},
+		{Convergence{Proxies: 3, Max: time.Second, Late: late}, "2 of 3 proxies after 1s"},
+		{Convergence{Proxies: 1, Late: late}, "no proxy"},
+		{Convergence{Late: late}, "no proxy"},
+		{Convergence{}, "no proxy"},
+	}
+	for _, test := range tests {
+		if got := test.convergence.reach(); got != test.want {
+			t.Errorf("%+v: got %q, want %q", test.convergence, got, test.want)
+		}
 	}
 }
 

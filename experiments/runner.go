@@ -11,6 +11,7 @@ import (
 	"k8s.io/client-go/rest"
 
 	"github.com/faultline-mesh/faultline/injector"
+	"github.com/faultline-mesh/faultline/loadgen"
 )
 
 // Budgets of the parts of a run that have no length of their own.
@@ -118,7 +119,9 @@ func (r *Runner) plan(ctx context.Context, run string, e Experiment) (injector.P
 	if len(e.Faults) == 0 {
 		return injector.Plan{Run: run}, nil
 	}
-	until := r.injector.Now().Add(e.Settle + e.Duration + r.barrier + r.revert + time.Minute)
+	// Both phases that come before the revert may end as late as their last answer.
+	answers := 2 * max(e.Load.Timeout, loadgen.DefaultTimeout)
+	until := r.injector.Now().Add(calmBudget + e.Settle + r.barrier + e.Duration + answers + r.revert + time.Minute)
 	plan, err := r.injector.Plan(ctx, run, e.Faults, e.BlastRadius, until)
 	if err != nil {
 		return plan, &InputError{fmt.Errorf("experiment %q: %w", e.Title, err)}

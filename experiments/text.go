@@ -2,6 +2,7 @@ package experiments
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -64,8 +65,28 @@ func (r *Report) meshText() string {
 	if r.Clean {
 		state = "every fault is out again"
 	}
-	return fmt.Sprintf("in force on %d proxies after %s, gone after %s; %s: %s", r.Injected.Proxies,
-		r.Injected.Max.Round(time.Millisecond), r.Reverted.Max.Round(time.Millisecond), state, strings.Join(r.Objects, ", "))
+	gone := "after " + r.Reverted.Max.Round(time.Millisecond).String()
+	if len(r.Reverted.Late) > 0 || r.Reverted.Proxies == 0 {
+		gone = "from " + r.Reverted.reach()
+	}
+	return fmt.Sprintf("in force on %s, gone %s; %s: %s", r.Injected.reach(), gone, state, strings.Join(r.Objects, ", "))
+}
+
+// reach says how many proxies a change reached and how long that took.
+func (c Convergence) reach() string {
+	reached := max(0, c.Proxies-len(c.Late))
+	if reached == 0 {
+		return "no proxy"
+	}
+	number := strconv.Itoa(reached)
+	if reached < c.Proxies {
+		number += fmt.Sprintf(" of %d", c.Proxies)
+	}
+	unit := "proxies"
+	if c.Proxies == 1 {
+		unit = "proxy"
+	}
+	return fmt.Sprintf("%s %s after %s", number, unit, c.Max.Round(time.Millisecond))
 }
 
 func indented(text, by string) string { return strings.ReplaceAll(text, "\n", "\n"+by) }

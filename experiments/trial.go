@@ -38,7 +38,7 @@ func (r *Runner) prepare(ctx context.Context, e Experiment) (t *trial, err error
 		}
 	}()
 	t.tell("plan", "planning "+e.Title)
-	if err := r.revertExpired(ctx); err != nil {
+	if err := t.revertExpired(ctx); err != nil {
 		return t, err
 	}
 	if t.plan, err = r.plan(ctx, t.report.Run, e); err != nil {
@@ -60,20 +60,26 @@ func (r *Runner) prepare(ctx context.Context, e Experiment) (t *trial, err error
 	return t, err
 }
 
-// revertExpired takes out what runs that died have left behind.
-func (r *Runner) revertExpired(ctx context.Context) error {
-	leftovers, err := r.injector.Leftovers(ctx, "")
-	if err != nil {
-		return fmt.Errorf("look for leftovers: %w", err)
+// revertExpired takes out what runs that died have left where this one is going
+// to write. Without faults it has no business there.
+func (t *trial) revertExpired(ctx context.Context) error {
+	if len(t.experiment.Faults) == 0 {
+		return nil
 	}
-	var expired []injector.Leftover
-	for _, l := range leftovers {
-		if l.Expired {
-			r.log.Info("reverting an expired fault", "object", l.Ref.String(), "run", l.Run)
-			expired = append(expired, l)
+	for _, namespace := range t.namespaces() {
+		leftovers, err := t.injector.Leftovers(ctx, namespace)
+		if err != nil {
+			return fmt.Errorf("look for leftovers: %w", err)
+		}
+		expired := slices.DeleteFunc(leftovers, func(l injector.Leftover) bool { return !l.Expired })
+		for _, l := range expired {
+			t.log.Info("reverting an expired fault", "object", l.Ref.String(), "run", l.Run)
+		}
+		if err := t.injector.RevertLeftovers(ctx, expired); err != nil {
+			return err
 		}
 	}
-	return r.injector.RevertLeftovers(ctx, expired)
+	return nil
 }
 
 // namespaces are where the observed proxies live: those of the faults and of the

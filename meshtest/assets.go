@@ -73,7 +73,7 @@ func EnsureAssets(ctx context.Context, progress func(string)) (Assets, error) {
 // ensureControlPlane returns the control plane's binary for the sources at hand.
 func ensureControlPlane(ctx context.Context, cache string, progress func(string)) (string, error) {
 	if file := os.Getenv("FAULTLINE_CONTROLPLANE"); file != "" {
-		return file, executable(file, "FAULTLINE_CONTROLPLANE")
+		return file, named(executable(file, "FAULTLINE_CONTROLPLANE"), "control plane")
 	}
 	latest := filepath.Join(cache, "controlplane", "latest")
 	source := controlPlaneSource()
@@ -155,6 +155,14 @@ func sourceKey(source string) (string, error) {
 	}
 	sum.Write([]byte(runtime.GOARCH + KubernetesVersion + IstioVersion))
 	return hex.EncodeToString(sum.Sum(nil))[:16], nil
+}
+
+// named says that an environment variable names an executable that is none.
+func named(err error, what string) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%s: %w; correct the variable, or unset it and the mesh looks in its other places", what, err)
 }
 
 func executable(file, from string) error {

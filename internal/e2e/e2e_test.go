@@ -30,22 +30,8 @@ var (
 	cluster *rest.Config
 )
 
-func TestMain(m *testing.M) { os.Exit(run(m)) }
-
-func run(m *testing.M) (code int) {
-	started, stop, err := shopmesh.Start(context.Background())
-	defer func() {
-		if err := stop(); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			code = 1
-		}
-	}()
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	mesh, cluster = started, started.Config()
-	return m.Run()
+func TestMain(m *testing.M) {
+	os.Exit(shopmesh.Main(m, func(shop *meshtest.Mesh) { mesh, cluster = shop, shop.Config() }))
 }
 
 // inventoryDown is an experiment whose fault is always in force and fires, and
@@ -309,4 +295,38 @@ func BenchmarkFaultInForce(b *testing.B) {
 		b.ReportMetric(float64(times[min(len(times)-1, len(times)*99/100)].Microseconds())/1000, name+"-p99-ms")
 	}
 	noLeftovers(b)
+}
+
+// The next run takes out what a dead one has left, once its time is over.
+func TestTheNextRunRevertsWhatIsExpired(t *testing.T) {
+	in, err := injector.New(cluster)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := inventoryDown(300 * time.Millisecond)
+	plan, err := in.Plan(t.Context(), injector.NewRunID(), e.Faults, e.BlastRadius, in.Now().Add(2*time.Second))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := in.Inject(t.Context(), plan); err != nil { // and nobody reverts it
+		t.Fatal(err)
+	}
+	expired := func() bool {
+		left, err := in.Leftovers(t.Context(), "shop")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(left) == 1 && left[0].Expired
+	}
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for deadline := time.Now().Add(20 * time.Second); !expired(); <-tick.C {
+		if time.Now().After(deadline) {
+			t.Fatal("the fault does not expire")
+		}
+	}
+	if report, err := newRunner(t).Run(t.Context(), e); err != nil || report.Verdict != experiments.Held {
+		t.Errorf("%v\n%s", err, report)
+	}
+	noLeftovers(t)
 }

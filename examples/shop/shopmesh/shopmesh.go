@@ -41,6 +41,24 @@ func Start(ctx context.Context) (mesh *meshtest.Mesh, stop func() error, err err
 	return mesh, stop, mesh.Deploy(ctx, filepath.Join(shopDir(), "mesh"))
 }
 
+// Main is a TestMain's work: it starts the shop, hands the mesh to use, runs the
+// tests, ends the mesh, and returns the exit code.
+func Main(tests interface{ Run() int }, use func(*meshtest.Mesh)) (code int) {
+	mesh, stop, err := Start(context.Background())
+	defer func() {
+		if err := stop(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			code = 1
+		}
+	}()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	use(mesh)
+	return tests.Run()
+}
+
 // shopDir is where the shop's sources and manifests are.
 func shopDir() string {
 	_, file, _, _ := runtime.Caller(0)

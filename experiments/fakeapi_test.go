@@ -1,0 +1,189 @@
+package experiments
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"path"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/rest"
+	"sigs.k8s.io/yaml"
+)
+
+// fakeAPI is an API server that keeps objects by their paths. It knows no
+// selectors, and has no pods unless a test puts some in.
+type fakeAPI struct {
+	server *httptest.Server
+	refuse func(*http.Request) int // the status to answer with instead, or 0
+
+	mu      sync.Mutex
+	objects map[string]*unstructured.Unstructured
+	version int
+	writes  []string // "PUT virtualservices/inventory", in order
+}
+
+// newFakeAPI returns a server with the objects of YAML documents.
+func newFakeAPI(t *testing.T, documents ...string) *fakeAPI {
+	t.Helper()
+	api := &fakeAPI{objects: map[string]*unstructured.Unstructured{}}
+	for _, document := range documents {
+		var obj unstructured.Unstructured
+		if err := yaml.Unmarshal([]byte(document), &obj.Object); err != nil {
+			t.Fatal(err)
+		}
+		api.store(api.pathOf(&obj), &obj)
+	}
+	api.server = httptest.NewServer(api)
+	t.Cleanup(api.server.Close)
+	return api
+}
+
+func (a *fakeAPI) config() *rest.Config { return &rest.Config{Host: a.server.URL} }
+
+// runner is a Runner for the cluster of a.
+func (a *fakeAPI) runner(t *testing.T, options ...Option) *Runner {
+	t.Helper()
+	r, err := NewRunner(a.config(), options...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func (*fakeAPI) pathOf(obj *unstructured.Unstructured) string {
+	prefix := "/apis/" + obj.GetAPIVersion()
+	if !strings.Contains(obj.GetAPIVersion(), "/") {
+		prefix = "/api/" + obj.GetAPIVersion()
+	}
+	return fmt.Sprintf("%s/namespaces/%s/%ss/%s", prefix, obj.GetNamespace(), strings.ToLower(obj.GetKind()), obj.GetName())
+}
+
+func (a *fakeAPI) store(at string, obj *unstructured.Unstructured) {
+	a.version++
+	obj.SetResourceVersion(strconv.Itoa(a.version))
+	if obj.GetUID() == "" {
+		obj.SetUID(types.UID("uid-" + strconv.Itoa(a.version)))
+	}
+	a.objects[at] = obj
+}
+
+// change lets f change an object, as if somebody else did.
+func (a *fakeAPI) change(t *testing.T, name string, f func(*unstructured.Unstructured)) {
+	t.Helper()
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for at, obj := range a.objects {
+		if obj.GetName() == name && obj.GetKind() == "VirtualService" {
+			f(obj)
+			a.store(at, obj)
+			return
+		}
+	}
+	t.Fatalf("there is no VirtualService %s", name)
+}
+
+// content returns what the VirtualService holds, less what the server itself writes.
+func (a *fakeAPI) content(t *testing.T, name string) string {
+	t.Helper()
+	var content []byte
+	a.change(t, name, func(obj *unstructured.Unstructured) {
+		obj = obj.DeepCopy()
+		obj.SetResourceVersion("")
+		var err error
+		if content, err = json.Marshal(obj); err != nil {
+			t.Error(err)
+		}
+	})
+	return string(content)
+}
+
+func (a *fakeAPI) written() string {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return strings.Join(a.writes, ", ")
+}
+
+func (a *fakeAPI) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	status := 0
+	if a.refuse != nil {
+		status = a.refuse(r)
+	}
+	var answer any
+	if status == 0 {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		status, answer = a.serve(r)
+	}
+	if status >= 300 {
+		answer = map[string]any{
+			"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": status,
+			"reason": map[int]string{404: "NotFound", 409: "Conflict", 403: "Forbidden"}[status], "message": http.StatusText(status),
+		}
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(answer) // the client may be gone
+}
+
+func (a *fakeAPI) serve(r *http.Request) (status int, answer any) {
+	at := r.URL.Path
+	live := a.objects[at]
+	if r.Method == http.MethodGet {
+		switch kind, isList := kinds[path.Base(at)]; {
+		case isList:
+			return http.StatusOK, a.list(at, kind)
+		case live != nil:
+			return http.StatusOK, live.Object
+		default:
+			return http.StatusNotFound, nil
+		}
+	}
+	var body unstructured.Unstructured
+	if r.Method != http.MethodDelete {
+		if err := json.NewDecoder(r.Body).Decode(&body.Object); err != nil {
+			return http.StatusBadRequest, nil
+		}
+		at = a.pathOf(&body)
+		live = a.objects[at]
+	}
+	a.writes = append(a.writes, fmt.Sprintf("%s %s/%s", r.Method, path.Base(path.Dir(at)), path.Base(at)))
+	switch {
+	case r.Method == http.MethodPost && live != nil,
+		r.Method == http.MethodPut && live != nil && live.GetResourceVersion() != body.GetResourceVersion():
+		return http.StatusConflict, nil
+	case r.Method != http.MethodPost && live == nil:
+		return http.StatusNotFound, nil
+	case r.Method == http.MethodDelete:
+		delete(a.objects, at)
+		return http.StatusOK, live.Object
+	}
+	a.store(at, &body)
+	return http.StatusOK, body.Object
+}
+
+// kinds are those that the server knows.
+var kinds = map[string]string{
+	"virtualservices": "VirtualService", "envoyfilters": "EnvoyFilter", "destinationrules": "DestinationRule",
+	"services": "Service", "pods": "Pod",
+}
+
+// list returns the objects of a kind, in all namespaces or in one.
+func (a *fakeAPI) list(at, kind string) any {
+	inOne := strings.Contains(at, "/namespaces/")
+	items := []any{}
+	for path, obj := range a.objects {
+		if obj.GetKind() == kind && (!inOne || strings.HasPrefix(path, at+"/")) {
+			items = append(items, obj.Object)
+		}
+	}
+	group := strings.TrimPrefix(strings.TrimPrefix(path.Dir(at), "/apis/"), "/api/")
+	group, _, _ = strings.Cut(group, "/namespaces/")
+	return map[string]any{"kind": kind + "List", "apiVersion": group, "metadata": map[string]any{}, "items": items}
+}
