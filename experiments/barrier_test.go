@@ -1,9 +1,12 @@
 package experiments
 
 import (
+	"context"
 	"fmt"
+	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/faultline-mesh/faultline/injector"
 	"github.com/faultline-mesh/faultline/observe"
@@ -149,6 +152,81 @@ func TestSights(t *testing.T) {
 				t.Errorf("got:\n%s\nwant:\n%s", got, want)
 			}
 		})
+	}
+}
+
+const checkoutPod = `
+apiVersion: v1
+kind: Pod
+metadata: {name: checkout-1, namespace: shop}
+spec: {containers: [{name: app}, {name: istio-proxy}]}
+status: {phase: Running, podIP: 10.0.0.1}
+`
+
+// meshTrial is a trial of one Caller fault, in the mesh of api.
+func meshTrial(t *testing.T, api *fakeAPI) *trial {
+	t.Helper()
+	mesh, err := observe.New(api.config())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := mesh.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return &trial{
+		Runner: api.runner(t), mesh: mesh, report: &Report{Run: "7f3a"},
+		experiment: Experiment{Faults: []injector.Fault{callerFault}},
+		plan:       injector.Plan{Edits: []injector.Edit{callerEdit(0, []string{"faultline-7f3a-0"})}},
+	}
+}
+
+// A proxy that cannot be read neither shows a fault nor has dropped it.
+func TestAwaitOfAProxyThatCannotBeRead(t *testing.T) {
+	for _, present := range []bool{true, false} {
+		trial := meshTrial(t, newFakeAPI(t, checkoutPod))
+		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+		defer cancel()
+		c := trial.await(ctx, present)
+		if c.Proxies != 1 || c.Max != 0 || len(c.Late) != 1 || !strings.HasPrefix(c.Late[0], "Pod shop/checkout-1 cannot be read: ") {
+			t.Errorf("got %+v", c)
+		}
+	}
+}
+
+func TestAwaitWithoutProxies(t *testing.T) {
+	api := newFakeAPI(t)
+	trial := meshTrial(t, api)
+	const nobody = "no proxy knows the faulted services, so the fault can hit nobody; do their callers have a sidecar?"
+	if c := trial.await(t.Context(), true); c.Proxies != 0 || len(c.Late) != 1 || c.Late[0] != nobody {
+		t.Errorf("after inject: %+v", c)
+	}
+	if c := trial.await(t.Context(), false); c.Proxies != 0 || len(c.Late) != 0 {
+		t.Errorf("after revert: %+v", c)
+	}
+	api.refuse = func(*http.Request) int { return http.StatusForbidden }
+	for _, present := range []bool{true, false} {
+		if c := trial.await(t.Context(), present); len(c.Late) != 1 || !strings.HasPrefix(c.Late[0], "the proxies cannot be listed: ") {
+			t.Errorf("when they cannot be listed: %+v", c)
+		}
+	}
+}
+
+// What the baseline has told about a proxy need not be asked again.
+func TestKnew(t *testing.T) {
+	trial := &trial{report: &Report{}}
+	trial.report.Baseline.Mesh.Proxies = []observe.ProxyState{
+		{Proxy: sidecar("shop", "checkout-1"), Hosts: []observe.Host{{Cluster: outbound("inventory.shop")}}},
+		{Proxy: sidecar("shop", "payments-1")},
+	}
+	for pod, want := range map[string]bool{"checkout-1": true, "payments-1": false, "born-later-1": false} {
+		if got := trial.knew(sight{proxy: sidecar("shop", pod), service: "inventory.shop"}); got != want {
+			t.Errorf("%s: got %t", pod, got)
+		}
+	}
+	if trial.knew(sight{proxy: sidecar("bank", "checkout-1"), service: "inventory.shop"}) {
+		t.Error("a namesake in another namespace is taken for it")
 	}
 }
 

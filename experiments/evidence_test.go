@@ -1,6 +1,7 @@
 package experiments
 
 import (
+	"net/http"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -210,6 +211,56 @@ func TestUnshared(t *testing.T) {
 		if got := podNames(trial.unshared(fault, makers)); got != want {
 			t.Errorf("of fault %d: %s, want %s", fault, got, want)
 		}
+	}
+}
+
+// Requests count that came to where the fault is made, within the fault phase.
+func TestEvidenceFromAccessLogs(t *testing.T) {
+	began := abortedHit.at.Add(-time.Second)
+	line := func(at time.Duration, flags, route string) string {
+		text := strings.Replace(abortedLine, "2026-11-23T05:46:54.874Z", began.Add(at).Format(time.RFC3339Nano), 1)
+		text = strings.Replace(text, " 503 FI ", " 503 "+flags+" ", 1)
+		return strings.Replace(text, "faultline-abc-0", route, 1) + "\n"
+	}
+	const ours = "faultline-7f3a-0"
+	first := "starting\n" + line(-time.Second, "FI", ours) + line(0, "FI", ours) + line(time.Second, "-", ours) +
+		line(time.Second, "-", "default") + line(2*time.Second, "DI", ours+".jason") + line(3*time.Second, "FI", ours)
+	second := line(time.Second, "FI", ours)
+	pods := []string{checkoutPod, strings.Replace(checkoutPod, "checkout-1", "checkout-2", 1)}
+	evidence := func(t *testing.T, api *fakeAPI) Evidence {
+		t.Helper()
+		trial := meshTrial(t, api)
+		trial.experiment.Faults[0].Effect = injector.Abort{HTTPStatus: 503, Percent: 75}
+		trial.proxies = []observe.Proxy{sidecar("shop", "checkout-1"), sidecar("shop", "checkout-2"), gateway("shop", "egress-3")}
+		trial.report.During = Phase{From: began, To: began.Add(2 * time.Second)}
+		all, err := trial.evidence(t.Context())
+		if err != nil || len(all) != 1 {
+			t.Fatalf("got %+v, %v", all, err)
+		}
+		return all[0]
+	}
+	api := newFakeAPI(t, pods...)
+	api.logs = map[string]string{"checkout-1": first, "checkout-2": second, "egress-3": second}
+	want := Evidence{Fault: "abort 503 on 75% at the caller of shop/inventory", Source: "access log", Fired: 3, Of: 4}
+	if got := evidence(t, api); got != want {
+		t.Errorf("got  %+v\nwant %+v", got, want)
+	}
+
+	// A log that cannot be read proves nothing, nor do the others without it.
+	api.refuse = func(r *http.Request) int {
+		if strings.HasSuffix(r.URL.Path, "/checkout-2/log") {
+			return http.StatusForbidden
+		}
+		return 0
+	}
+	if got := evidence(t, api); got.Fired != 0 || got.Source != "" {
+		t.Errorf("without one of the logs: %+v", got)
+	}
+
+	// What cannot be the share that was asked is told.
+	api.refuse, api.logs["checkout-1"] = nil, strings.Repeat(line(time.Second, "-", ours), 100)+second
+	if got := evidence(t, api); got.Fired != 2 || got.Of != 102 || !strings.HasSuffix(got.Off, " of them and cannot be 75%") {
+		t.Errorf("too few: %+v", got)
 	}
 }
 

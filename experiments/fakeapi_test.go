@@ -3,6 +3,7 @@ package experiments
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"path"
@@ -18,10 +19,11 @@ import (
 )
 
 // fakeAPI is an API server that keeps objects by their paths. It knows no
-// selectors, and has no pods unless a test puts some in.
+// selectors, has no pods unless a test puts some in, and forwards no ports.
 type fakeAPI struct {
 	server *httptest.Server
 	refuse func(*http.Request) int // the status to answer with instead, or 0
+	logs   map[string]string       // of proxies, by the name of their pod
 
 	mu      sync.Mutex
 	objects map[string]*unstructured.Unstructured
@@ -74,26 +76,27 @@ func (a *fakeAPI) store(at string, obj *unstructured.Unstructured) {
 	a.objects[at] = obj
 }
 
-// change lets f change an object, as if somebody else did.
-func (a *fakeAPI) change(t *testing.T, name string, f func(*unstructured.Unstructured)) {
+// change lets f change the VirtualService inventory, as if somebody else did.
+func (a *fakeAPI) change(t *testing.T, f func(*unstructured.Unstructured)) {
 	t.Helper()
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for at, obj := range a.objects {
-		if obj.GetName() == name && obj.GetKind() == "VirtualService" {
+		if obj.GetName() == "inventory" && obj.GetKind() == "VirtualService" {
 			f(obj)
 			a.store(at, obj)
 			return
 		}
 	}
-	t.Fatalf("there is no VirtualService %s", name)
+	t.Fatal("there is no VirtualService inventory")
 }
 
-// content returns what the VirtualService holds, less what the server itself writes.
-func (a *fakeAPI) content(t *testing.T, name string) string {
+// content returns what the VirtualService inventory holds, less what the server
+// itself writes.
+func (a *fakeAPI) content(t *testing.T) string {
 	t.Helper()
 	var content []byte
-	a.change(t, name, func(obj *unstructured.Unstructured) {
+	a.change(t, func(obj *unstructured.Unstructured) {
 		obj = obj.DeepCopy()
 		obj.SetResourceVersion("")
 		var err error
@@ -109,6 +112,9 @@ func (a *fakeAPI) written() string {
 	defer a.mu.Unlock()
 	return strings.Join(a.writes, ", ")
 }
+
+// raw is an answer that is no object.
+type raw string
 
 func (a *fakeAPI) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	status := 0
@@ -127,6 +133,10 @@ func (a *fakeAPI) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			"reason": map[int]string{404: "NotFound", 409: "Conflict", 403: "Forbidden"}[status], "message": http.StatusText(status),
 		}
 	}
+	if text, ok := answer.(raw); ok {
+		_, _ = io.WriteString(w, string(text)) // the client may be gone
+		return
+	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
 	_ = json.NewEncoder(w).Encode(answer) // the client may be gone
@@ -136,7 +146,10 @@ func (a *fakeAPI) serve(r *http.Request) (status int, answer any) {
 	at := r.URL.Path
 	live := a.objects[at]
 	if r.Method == http.MethodGet {
+		pod := path.Base(path.Dir(at))
 		switch kind, isList := kinds[path.Base(at)]; {
+		case path.Base(at) == "log" && a.logs[pod] != "":
+			return http.StatusOK, raw(a.logs[pod])
 		case isList:
 			return http.StatusOK, a.list(at, kind)
 		case live != nil:

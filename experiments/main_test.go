@@ -47,30 +47,31 @@ type says struct {
 	err error
 }
 
-func (s says) Match(any) (bool, error) { return s.ok, s.err }
-func (says) FailureMessage(any) string { return "Expected what was wanted, but it was not" }
+func (s says) Match(any) (bool, error)        { return s.ok, s.err }
+func (says) FailureMessage(any) string        { return "Expected what was wanted, but it was not" }
+func (says) NegatedFailureMessage(any) string { return "Expected not what was wanted, but it was" }
 
-func (says) NegatedFailureMessage(any) string    { return "Expected not what was wanted, but it was" }
-func named(s says, claim string) Matcher         { return claimed{s, claim} }
-func (c claimed) String() string                 { return c.claim }
-func (noSamples) Error() string                  { return "HaveX has no samples: none were sent" }
-func (n noSamples) NoSamples() bool              { return bool(n) }
-func (f matches) Match(actual any) (bool, error) { return f(actual) }
-
-// claimed is a matcher that says what it claims.
+// claimed is one that says what it claims.
 type claimed struct {
 	says
 	claim string
 }
 
-// noSamples is an error that says whether there was too little to judge by.
-type noSamples bool
+func named(s says, claim string) Matcher { return claimed{s, claim} }
+func (c claimed) String() string         { return c.claim }
 
 // matches is a matcher by its judgement alone.
 type matches func(actual any) (bool, error)
 
+func (f matches) Match(actual any) (bool, error) { return f(actual) }
 func (matches) FailureMessage(any) string        { return "Expected it to match" }
 func (matches) NegatedFailureMessage(any) string { return "Expected it not to match" }
+
+// noSamples is an error that says whether there was too little to judge by.
+type noSamples bool
+
+func (noSamples) Error() string     { return "HaveX has no samples: none were sent" }
+func (n noSamples) NoSamples() bool { return bool(n) }
 
 var errMisuse = errors.New("HaveX needs a value with X(), not experiments.Phase")
 
