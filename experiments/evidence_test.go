@@ -264,6 +264,29 @@ func TestEvidenceFromAccessLogs(t *testing.T) {
 	}
 }
 
+// With two faults in one proxy, neither can claim what its counters say.
+func TestEvidenceOfTwoFaultsInOneProxy(t *testing.T) {
+	api := newFakeAPI(t)
+	for shared, want := range map[bool]int{true: 0, false: 5} {
+		trial := meshTrial(t, api)
+		second := []string{"payments-2"}
+		if shared {
+			second = []string{"payments-1"}
+		}
+		two := twoFaults([]string{"payments-1"}, second)
+		trial.experiment, trial.plan, trial.proxies = two.experiment, two.plan, two.proxies
+		for _, p := range trial.proxies {
+			trial.report.During.Mesh.Proxies = append(trial.report.During.Mesh.Proxies, observe.ProxyState{
+				Proxy: p, Stats: map[string]uint64{"http.inbound.fault.aborts_injected": 5},
+			})
+		}
+		all, err := trial.evidence(t.Context())
+		if err != nil || len(all) != 2 || all[0].Fired != want || all[1].Fired != want {
+			t.Errorf("in one proxy: %t: got %+v, %v; want %d each", shared, all, err, want)
+		}
+	}
+}
+
 // Where no access log tells anything, the counters do, and the response header
 // last; the logs are given their time.
 func TestEvidenceWithoutAccessLogs(t *testing.T) {
