@@ -23,7 +23,7 @@ help: ## list the targets
 
 .PHONY: build
 build: ## bin/faultline, and bin/shop for the demo
-	go build -o bin/faultline ./cmd/faultline
+	go build -ldflags "-X main.version=$$(git describe --tags --always --dirty 2>/dev/null || echo dev)" -o bin/faultline ./cmd/faultline
 	go build -o bin/shop ./examples/shop
 
 .PHONY: assets controlplane envoy

@@ -89,7 +89,7 @@ func (t *trial) fromLogs(ctx context.Context, e *Evidence, makers []observe.Prox
 			return err
 		}
 		for _, h := range parseAccessLog(log) {
-			if h.at.Before(during.From) || h.at.After(during.To) || !h.met(routes) {
+			if h.at.Before(during.From.Truncate(time.Millisecond)) || h.at.After(during.To) || !h.met(routes) {
 				continue
 			}
 			of++

@@ -37,14 +37,18 @@ func unproven(r *Report) string {
 		return reason
 	}
 	for _, late := range []struct {
-		c    Convergence
-		what string
-	}{{r.Injected, "show the fault"}, {r.Reverted, "drop the fault"}} {
+		c          Convergence
+		what, when string
+	}{
+		{r.Injected, "show the fault", " in time"},
+		{r.Kept, "keep the fault", " to the end of its phase (did somebody take it out?)"},
+		{r.Reverted, "drop the fault", " in time"},
+	} {
 		switch n := len(late.c.Late); {
 		case n > 0 && late.c.Proxies == 0:
 			return fmt.Sprintf("no proxy is known to %s: %s", late.what, strings.Join(late.c.Late, "; "))
 		case n > 0:
-			return fmt.Sprintf("%d of %d proxies did not %s in time: %s", n, late.c.Proxies, late.what, strings.Join(late.c.Late, "; "))
+			return fmt.Sprintf("%d of %d proxies did not %s%s: %s", n, late.c.Proxies, late.what, late.when, strings.Join(late.c.Late, "; "))
 		}
 	}
 	if r.During.Load.Requests() == 0 {

@@ -220,3 +220,14 @@ func TestNoProxyIsKnown(t *testing.T) {
 		t.Errorf("got %s: %s", got, reason)
 	}
 }
+
+// A fault that was there at the beginning only proves nothing.
+func TestAFaultThatIsLostProvesNothing(t *testing.T) {
+	report := proven()
+	report.Kept = Convergence{Proxies: 3, Late: []string{"Pod a/b does not show x"}}
+	got, reason := judge(report, "", nil)
+	const want = "1 of 3 proxies did not keep the fault to the end of its phase (did somebody take it out?): Pod a/b does not show x"
+	if got != Inconclusive || reason != want {
+		t.Errorf("got %s: %s", got, reason)
+	}
+}

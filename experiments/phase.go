@@ -2,7 +2,6 @@ package experiments
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -35,8 +34,11 @@ func (t *trial) observe(ctx context.Context, length time.Duration, p *Phase, sto
 	})
 	p.Load, err = running.Wait()
 	p.To = time.Now()
-	if err != nil && sending.Err() == nil || ctx.Err() != nil {
-		return errors.Join(context.Cause(ctx), err)
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	if err != nil && sending.Err() == nil { // not called off
+		return err
 	}
 	if p.Mesh, err = t.recorder.Cut(ctx); err != nil {
 		return fmt.Errorf("observe proxies: %w", err)

@@ -51,6 +51,7 @@ type Report struct {
 
 	Evidence []Evidence  // per fault, what shows that it fired
 	Injected Convergence // how the fault reached the proxies
+	Kept     Convergence // whether it was there still at the end of the fault phase
 	Reverted Convergence // how it left them
 	Objects  []string    // objects that were edited, as "Kind namespace/name"
 	Clean    bool        // whether every edit is known to have been taken back
@@ -79,6 +80,10 @@ type Check struct {
 
 	misused bool // the matcher cannot judge phases, or not as it was made
 }
+
+// Open reports whether the matcher gave no answer: there was too little to judge
+// by, or it was used wrongly.
+func (c Check) Open() bool { return c.NoSamples || c.misused }
 
 // Evidence says what shows that a fault fired.
 type Evidence struct {

@@ -38,6 +38,7 @@ type (
 	}
 	checkJSON struct {
 		Held bool   `json:"held"`
+		Open bool   `json:"open,omitempty"` // it could not be judged
 		Text string `json:"text"`
 	}
 	evidenceJSON struct {
@@ -133,7 +134,7 @@ func (r *Report) Ejections() []observe.Ejection {
 func (p Phase) json() phaseJSON {
 	out := phaseJSON{From: p.From, To: p.To, Load: newLoadJSON(p.Load), Checks: []checkJSON{}}
 	for _, c := range p.Checks {
-		out.Checks = append(out.Checks, checkJSON{Held: c.Held, Text: c.Text})
+		out.Checks = append(out.Checks, checkJSON{Held: c.Held, Open: c.Open(), Text: c.Text})
 	}
 	return out
 }

@@ -18,6 +18,7 @@ import (
 const (
 	DefaultBarrierBudget = 15 * time.Second // for a change to reach every affected proxy
 	DefaultRevertBudget  = 30 * time.Second // for taking all faults out, whatever went before
+	keptBudget           = 1 * time.Second  // for seeing that the fault is in force to the end
 	calmBudget           = 60 * time.Second // for hosts that an earlier run got ejected to come back
 	followEvery          = time.Second      // how often a phase tells how it goes, and HaltWhen is asked
 )
@@ -99,6 +100,9 @@ func (r *Runner) Run(ctx context.Context, e Experiment) (report *Report, err err
 	interrupted, notReverted := separate(err)
 	if interrupted == nil && notReverted == nil && t.halted == "" {
 		interrupted = t.observe(ctx, e.Recovery, &report.Recovery, nil)
+	}
+	if interrupted == nil && !report.During.To.IsZero() { // by now the access logs are written
+		report.Evidence, interrupted = t.evidence(ctx)
 	}
 	t.finish(interrupted)
 	return report, notReverted

@@ -27,6 +27,7 @@ type T interface {
 func Test(t T, config *rest.Config, e Experiment, options ...Option) *Report {
 	t.Helper()
 	options = append([]Option{WithProgress(func(event Event) {
+		t.Helper()
 		if !event.Again {
 			t.Logf("%s: %s", event.Step, event.Text)
 		}

@@ -44,6 +44,9 @@ func (r *Runner) prepare(ctx context.Context, e Experiment) (t *trial, err error
 	if t.plan, err = r.plan(ctx, t.report.Run, e); err != nil {
 		return t, err
 	}
+	for _, note := range t.plan.Notes {
+		t.tell("plan", "note: "+note)
+	}
 	if t.mesh, err = observe.New(r.config); err != nil {
 		return t, err
 	}

@@ -66,8 +66,8 @@ func (f *runFlags) run(cmd *cobra.Command, files []string) error {
 	if err != nil {
 		return err
 	}
-	results, err := runAll(ctx, config, all, progress)
-	err = errors.Join(err, f.write(cmd.OutOrStdout(), results), stop())
+	results, err := runAll(ctx, config, all, progress, func(r result) error { return f.tell(cmd.OutOrStdout(), r) })
+	err = errors.Join(err, f.write(results), stop())
 	if err != nil {
 		return err
 	}
@@ -123,14 +123,17 @@ func (r result) code() int {
 	}[r.report.Verdict]
 }
 
-// runAll runs every experiment; one that cannot be done does not keep the others
-// from being done, an interruption does.
-func runAll(ctx context.Context, config *rest.Config, all []manifest.Read, progress *progress) ([]result, error) {
+// runAll runs every experiment and tells each result as it comes; one that cannot
+// be done does not keep the others from being done, an interruption does.
+func runAll(
+	ctx context.Context, config *rest.Config, all []manifest.Read, progress *progress, tell func(result) error,
+) ([]result, error) {
 	runner, err := experiments.NewRunner(config, experiments.WithProgress(progress.event))
 	if err != nil {
 		return nil, err
 	}
 	var results []result
+	var errs []error
 	for _, e := range all {
 		if ctx.Err() != nil {
 			break
@@ -138,29 +141,35 @@ func runAll(ctx context.Context, config *rest.Config, all []manifest.Read, progr
 		progress.begin(e.Name)
 		report, err := runner.Run(ctx, e.Experiment)
 		progress.end()
-		results = append(results, result{file: e.File, experiment: e.Experiment, report: report, err: err})
+		r := result{file: e.File, experiment: e.Experiment, report: report, err: err}
+		results, errs = append(results, r), append(errs, tell(r))
 	}
-	return results, nil
+	return results, errors.Join(errs...)
 }
 
-// write tells the results where the flags want them.
-func (f *runFlags) write(out io.Writer, results []result) error {
-	var errs []error
-	for _, r := range results {
-		if r.code() == exitNotReverted && f.output != "json" {
+// tell prints one result: to out for people or machines, trouble to stderr.
+func (f *runFlags) tell(out io.Writer, r result) (err error) {
+	switch {
+	case f.output == "json" && r.report != nil:
+		err = json.NewEncoder(out).Encode(r.report)
+	case f.output == "json":
+	default:
+		if r.code() == exitNotReverted {
 			fmt.Fprintf(out, "NOT REVERTED: %s: %v\n", r.experiment.Name, r.err)
 		}
-		if f.output == "json" {
-			if r.report != nil {
-				errs = append(errs, json.NewEncoder(out).Encode(r.report))
-			}
-		} else if r.report != nil {
+		if r.report != nil {
 			fmt.Fprintln(out, r.report)
 		}
-		if r.err != nil {
-			fmt.Fprintf(os.Stderr, "faultline: %s: %v\n", r.file, r.err)
-		}
 	}
+	if r.err != nil {
+		fmt.Fprintf(os.Stderr, "faultline: %s: %v\n", r.file, r.err)
+	}
+	return err
+}
+
+// write writes the reports that the flags ask for.
+func (f *runFlags) write(results []result) error {
+	var errs []error
 	if f.reportDir != "" {
 		errs = append(errs, writeReports(f.reportDir, results))
 	}

@@ -48,7 +48,7 @@ finish() {
 		exit "$status"
 	fi
 	rm -rf "$directory"
-	step "As told: ${#holding[@]} experiments held, one deviated, nothing was left behind"
+	step "As told: the experiments of ${#holding[@]} files held, one deviated, nothing was left behind"
 	printf 'reports: %s\n' "$report"
 }
 trap finish EXIT

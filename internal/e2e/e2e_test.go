@@ -204,6 +204,28 @@ func TestNotReverted(t *testing.T) {
 	noLeftovers(t)
 }
 
+// A fault that somebody takes out in the middle proves nothing, however green the
+// rest looks.
+func TestAFaultThatIsTakenOutProvesNothing(t *testing.T) {
+	in, err := injector.New(cluster)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var reverted error
+	takeOut := when("during", func() {
+		left, err := in.Leftovers(t.Context(), "shop")
+		reverted = errors.Join(err, in.RevertLeftovers(t.Context(), left))
+	})
+	report, err := newRunner(t, takeOut).Run(t.Context(), inventoryDown(2*time.Second))
+	if err != nil || reverted != nil {
+		t.Fatal(err, reverted)
+	}
+	if report.Verdict != experiments.Inconclusive || !strings.Contains(report.Reason, "did not keep the fault to the end of its phase") {
+		t.Errorf("got:\n%s", report)
+	}
+	noLeftovers(t)
+}
+
 // A control stream without the run's header must not notice anything.
 func TestOtherRequestsMeetNoFault(t *testing.T) {
 	var control loadgen.Result
