@@ -31,7 +31,7 @@ func run() int {
 	return exitCode(newRootCommand().ExecuteContext(ctx))
 }
 
-// Exit codes, as DESIGN calls them in docs/cli.md. Of several files the worst
+// Exit codes, as docs/cli.md explains them. Of several files the worst
 // outcome wins, in the order of rank.
 const (
 	exitHeld         = 0
