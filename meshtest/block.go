@@ -1,7 +1,6 @@
 package meshtest
 
 import (
-	"errors"
 	"fmt"
 	"net"
 	"strconv"
@@ -60,18 +59,14 @@ func (b *block) outbound(n int) string {
 // any free one. A program that listens on all addresses takes a port from every
 // block.
 func freePort(address string, preferred int) (int, error) {
-	for _, port := range []int{preferred, 0} {
-		l, err := net.Listen("tcp", net.JoinHostPort(address, strconv.Itoa(port)))
-		if err != nil {
-			if port == 0 {
-				return 0, fmt.Errorf("free port on %s: %w", address, err)
-			}
-			continue
-		}
-		port = l.Addr().(*net.TCPAddr).Port
-		return port, l.Close()
+	l, err := net.Listen("tcp", net.JoinHostPort(address, strconv.Itoa(preferred)))
+	if err != nil {
+		l, err = net.Listen("tcp", net.JoinHostPort(address, "0"))
 	}
-	return 0, errors.New("unreachable")
+	if err != nil {
+		return 0, fmt.Errorf("free port on %s: %w", address, err)
+	}
+	return l.Addr().(*net.TCPAddr).Port, l.Close()
 }
 
 // checkPort says who wants a port that somebody else already has.

@@ -26,9 +26,8 @@ func takeDir(dir string) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
-	if owner, err := process.ReadRecord(filepath.Join(dir, ownerFile)); err == nil && owner.Alive() {
-		return fmt.Errorf("directory %s: a mesh of process %d runs in it; end it with `faultline mesh down --dir %s`",
-			dir, owner.Pid, dir)
+	if err := CheckDir(dir); err != nil {
+		return err
 	}
 	if _, err := process.Sweep(filepath.Join(dir, runDir)); err != nil {
 		return err
@@ -60,6 +59,16 @@ func sweepTemporary() error {
 		errs = append(errs, err, os.RemoveAll(dir))
 	}
 	return errors.Join(errs...)
+}
+
+// CheckDir returns an error that says how to end it when a mesh runs in a
+// directory, else nil.
+func CheckDir(dir string) error {
+	pid, err := Owner(dir)
+	if err != nil {
+		return nil //nolint:nilerr // no owner that could be in the way
+	}
+	return fmt.Errorf("directory %s: a mesh of process %d runs in it; end it with `faultline mesh down --dir %s`", dir, pid, dir)
 }
 
 // Owner returns the pid of the process that runs the mesh in a directory, or

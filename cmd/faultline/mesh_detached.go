@@ -22,8 +22,8 @@ func (f *meshFlags) upDetached(cmd *cobra.Command) error {
 	if err := os.MkdirAll(f.dir, 0o755); err != nil {
 		return err
 	}
-	if pid, err := meshtest.Owner(f.dir); err == nil {
-		return fmt.Errorf("directory %s: a mesh of process %d runs in it; end it with `faultline mesh down --dir %s`", f.dir, pid, f.dir)
+	if err := meshtest.CheckDir(f.dir); err != nil {
+		return err
 	}
 	// What takes minutes is made here, where its progress is seen.
 	if _, err := meshtest.EnsureAssets(cmd.Context(), newProgress(cmd.ErrOrStderr()).line); err != nil {

@@ -52,9 +52,6 @@ func (e *ExitError) Error() string {
 // Pid returns the child's process id.
 func (p *Process) Pid() int { return p.cmd.Process.Pid }
 
-// Name returns the name it was started with.
-func (p *Process) Name() string { return p.name }
-
 // Done is closed when the child has ended.
 func (p *Process) Done() <-chan struct{} { return p.done }
 
