@@ -134,7 +134,7 @@ func (p *planner) addCaller(i int, f Fault, manyPorts bool) {
 		return refOf(vs) == edit.Ref
 	}), edit.After)
 	p.plan.Edits = append(p.plan.Edits, edit)
-	p.note(i, notes)
+	p.note(i, append(notes, neighbours(owner)...))
 }
 
 // mayEdit reports why owner is not for this run to edit.
