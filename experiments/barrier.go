@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
 	"github.com/faultline-mesh/faultline/injector"
 	"github.com/faultline-mesh/faultline/observe"
@@ -39,7 +40,7 @@ type sight struct {
 // proxies themselves know what is in force.
 func (t *trial) await(ctx context.Context, present bool) Convergence {
 	began := time.Now()
-	proxies, err := t.mesh.Proxies(ctx) // anew: some may have been born during the run
+	proxies, err := t.everywhere(ctx) // anew: some may have been born during the run
 	if err != nil {
 		return Convergence{Late: []string{fmt.Sprintf("the proxies cannot be listed: %v", err)}}
 	}
@@ -73,6 +74,16 @@ func (t *trial) await(ctx context.Context, present bool) Convergence {
 		c.Late = []string{"no proxy knows the faulted services, so the fault can hit nobody; do their callers have a sidecar?"}
 	}
 	return c
+}
+
+// everywhere finds the proxies of all namespaces or, where those must not be
+// listed, of the run's own; then a plan has noted it.
+func (t *trial) everywhere(ctx context.Context) ([]observe.Proxy, error) {
+	proxies, err := t.mesh.Proxies(ctx)
+	if apierrors.IsForbidden(err) && len(t.namespaces()) > 0 {
+		return t.mesh.Proxies(ctx, t.namespaces()...)
+	}
+	return proxies, err
 }
 
 // sights lists what may have to be seen where: in every sidecar to which the

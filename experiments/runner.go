@@ -7,6 +7,8 @@ import (
 	"log/slog"
 	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 
@@ -130,7 +132,13 @@ func (r *Runner) plan(ctx context.Context, run string, e Experiment) (injector.P
 	if err != nil {
 		return plan, &InputError{fmt.Errorf("experiment %q: %w", e.Title, err)}
 	}
-	return plan, nil
+	_, err = r.kube.CoreV1().Pods(metav1.NamespaceAll).List(ctx, metav1.ListOptions{Limit: 1})
+	if apierrors.IsForbidden(err) {
+		plan.Notes = append(plan.Notes, fmt.Sprintf("pods can be listed in namespaces %q only: whether callers elsewhere have the fault, "+
+			"and have dropped it after the run, is not seen", e.namespaces()))
+		err = nil
+	}
+	return plan, err
 }
 
 // separate tells a fault that is left in the mesh from everything else that cut

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -42,6 +41,9 @@ func (r *Runner) prepare(ctx context.Context, e Experiment) (t *trial, err error
 		return t, err
 	}
 	if t.plan, err = r.plan(ctx, t.report.Run, e); err != nil {
+		return t, err
+	}
+	if err := r.checkRights(ctx, e, t.plan); err != nil {
 		return t, err
 	}
 	for _, note := range t.plan.Notes {
@@ -85,18 +87,8 @@ func (t *trial) revertExpired(ctx context.Context) error {
 	return nil
 }
 
-// namespaces are where the observed proxies live: those of the faults and of the
-// blast radius; with neither, all.
-func (t *trial) namespaces() []string {
-	names := map[string]bool{}
-	for _, f := range t.experiment.Faults {
-		names[f.On.Namespace] = true
-	}
-	for _, n := range t.experiment.BlastRadius.Namespaces {
-		names[n] = true
-	}
-	return slices.Sorted(maps.Keys(names))
-}
+// namespaces are where the observed proxies live.
+func (t *trial) namespaces() []string { return t.experiment.namespaces() }
 
 // calm waits until no host is ejected, so that an earlier experiment does not
 // leak into this baseline.
