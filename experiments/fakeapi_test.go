@@ -144,8 +144,11 @@ func (a *fakeAPI) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 func (a *fakeAPI) serve(r *http.Request) (status int, answer any) {
 	at := r.URL.Path
-	if path.Base(at) == "selfsubjectaccessreviews" { // everything is allowed, until it is refused
-		return http.StatusCreated, map[string]any{"status": map[string]any{"allowed": true}}
+	if strings.HasPrefix(path.Base(at), "selfsubject") { // everything is allowed, until it is refused
+		all := []any{"*"}
+		return http.StatusCreated, map[string]any{"status": map[string]any{
+			"allowed": true, "resourceRules": []any{map[string]any{"verbs": all, "apiGroups": all, "resources": all}},
+		}}
 	}
 	live := a.objects[at]
 	if r.Method == http.MethodGet {
@@ -187,7 +190,7 @@ func (a *fakeAPI) serve(r *http.Request) (status int, answer any) {
 // kinds are those that the server knows.
 var kinds = map[string]string{
 	"virtualservices": "VirtualService", "envoyfilters": "EnvoyFilter", "destinationrules": "DestinationRule",
-	"services": "Service", "pods": "Pod",
+	"services": "Service", "pods": "Pod", "leases": "Lease",
 }
 
 // list returns the objects of a kind, in all namespaces or in one.

@@ -7,9 +7,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"sync"
 
-	"golang.org/x/sync/errgroup"
 	authorizationv1 "k8s.io/api/authorization/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -98,33 +96,62 @@ func (r *Runner) checkRights(ctx context.Context, e Experiment, plan injector.Pl
 	if cluster != nil {
 		roles = append(roles, rbacv1.Role{Rules: cluster.Rules})
 	}
-	var mu sync.Mutex
 	var missing []string
-	var group errgroup.Group
-	group.SetLimit(barrierWidth)
 	for _, role := range roles {
-		for _, right := range rights.Of(role.Rules) {
-			group.Go(func() error {
-				allowed, err := r.may(ctx, role.Namespace, right)
-				if err != nil || allowed {
-					return err
-				}
-				mu.Lock()
-				defer mu.Unlock()
-				missing = append(missing, rightText(role.Namespace, right))
-				return nil
-			})
+		lacks, err := r.lacks(ctx, role.Namespace, rights.Of(role.Rules))
+		if err != nil {
+			return err
 		}
-	}
-	if err := group.Wait(); err != nil {
-		return err
+		missing = append(missing, lacks...)
 	}
 	if len(missing) == 0 {
 		return nil
 	}
-	slices.Sort(missing)
 	return &InputError{fmt.Errorf("experiment %q: rights are missing, so nothing was written; `faultline plan --roles` prints all that the run needs:\n  %s",
 		e.Title, strings.Join(missing, "\n  "))}
+}
+
+// lacks returns those of the rights that the runner does not have in a namespace,
+// in words. One question tells most; what it leaves open, as it does where
+// something else than RBAC decides, is asked for one by one.
+func (r *Runner) lacks(ctx context.Context, namespace string, needed []rights.Right) ([]string, error) {
+	var known []authorizationv1.ResourceRule
+	if namespace != metav1.NamespaceAll { // of which the question cannot be asked
+		review := &authorizationv1.SelfSubjectRulesReview{Spec: authorizationv1.SelfSubjectRulesReviewSpec{Namespace: namespace}}
+		answer, err := r.kube.AuthorizationV1().SelfSubjectRulesReviews().Create(ctx, review, metav1.CreateOptions{})
+		if err != nil {
+			return nil, fmt.Errorf("ask for the rights in namespace %s: %w", namespace, err)
+		}
+		known = answer.Status.ResourceRules
+	}
+	var missing []string
+	for _, right := range needed {
+		if slices.ContainsFunc(known, func(rule authorizationv1.ResourceRule) bool { return gives(rule, right) }) {
+			continue
+		}
+		allowed, err := r.may(ctx, namespace, right)
+		if err != nil {
+			return nil, err
+		}
+		if !allowed {
+			missing = append(missing, rightText(namespace, right))
+		}
+	}
+	return missing, nil
+}
+
+// gives says whether a rule gives a right, as the API server's RBAC has it.
+func gives(rule authorizationv1.ResourceRule, right rights.Right) bool {
+	has := func(list []string, values ...string) bool {
+		return slices.ContainsFunc(list, func(item string) bool { return item == "*" || slices.Contains(values, item) })
+	}
+	_, sub, _ := strings.Cut(right.Resource, "/")
+	named := len(rule.ResourceNames) == 0 || slices.Contains(rule.ResourceNames, right.Name) && right.Name != ""
+	resource := []string{right.Resource}
+	if sub != "" {
+		resource = append(resource, "*/"+sub)
+	}
+	return has(rule.Verbs, right.Verb) && has(rule.APIGroups, right.Group) && has(rule.Resources, resource...) && named
 }
 
 // may asks whether the runner has one right.

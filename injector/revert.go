@@ -164,6 +164,9 @@ func (i *Injector) takeOut(ctx context.Context, u *undo) (clean bool, err error)
 	case err != nil:
 		return false, fmt.Errorf("read: %w", err)
 	case !carries(live, u.run):
+		if u.doubt == nil {
+			i.disown(ctx, live, u.run) // in case somebody's write came between ours
+		}
 		return u.fenced(ctx, i, live)
 	case isWhole(live, u.run):
 		if live.GetDeletionTimestamp() != nil {
@@ -178,8 +181,15 @@ func (i *Injector) takeOut(ctx context.Context, u *undo) (clean bool, err error)
 	if err != nil {
 		return false, err
 	}
-	if _, err := i.update(ctx, after); err != nil && !apierrors.IsNotFound(err) {
+	stored, err := i.update(ctx, after)
+	switch {
+	case apierrors.IsNotFound(err):
+		return false, nil
+	case err != nil:
 		return false, fmt.Errorf("update: %w", err)
+	case i.disown(ctx, stored, u.run):
+		u.doubt = nil // what may have been on its way has arrived, and is out again
+		return true, nil
 	}
 	return false, nil
 }

@@ -31,9 +31,12 @@ func Rules(faults []Fault, limits BlastRadius, plan Plan) map[string][]rbacv1.Po
 		}
 	}
 	for _, namespace := range namespacesIn(faults, limits) { // for owners, and for what runs before have left
-		for _, resource := range []string{virtualServices.Resource, envoyFilters.Resource} {
-			need(namespace, istioGroup, resource, "", "list")
+		for _, resource := range append(markedResources(), leases) {
+			need(namespace, resource.Group, resource.Resource, "", "list")
 		}
+	}
+	if len(plan.Edits) > 0 {
+		need(plan.Lease.Namespace, leases.Group, leases.Resource, "", "create", "get", "update", "delete")
 	}
 	created := map[Ref]bool{}
 	for _, edit := range plan.Edits {
@@ -42,6 +45,7 @@ func Rules(faults []Fault, limits BlastRadius, plan Plan) map[string][]rbacv1.Po
 			continue // a plan edits nothing else
 		}
 		created[edit.Ref] = created[edit.Ref] || edit.Before == nil
+		need(edit.Ref.Namespace, leases.Group, leases.Resource, haltName, "get")
 		need := func(name string, verbs ...string) {
 			need(edit.Ref.Namespace, resource.Group, resource.Resource, name, verbs...)
 		}
