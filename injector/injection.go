@@ -17,6 +17,7 @@ import (
 type Injection struct {
 	injector *Injector
 	run      string
+	limits   BlastRadius // of the plan
 
 	mu      sync.Mutex
 	edits   []Edit
@@ -30,7 +31,7 @@ type Injection struct {
 // changed since it was planned, its edit is planned again on what is there, or
 // the injection ends with an error when the edit is no longer right.
 func (i *Injector) Inject(ctx context.Context, plan Plan) (*Injection, error) {
-	inj := &Injection{injector: i, run: plan.Run, doubt: map[Ref]bool{}}
+	inj := &Injection{injector: i, run: plan.Run, limits: plan.Limits, doubt: map[Ref]bool{}}
 	if len(plan.Edits) > 0 && !plan.Until.After(i.Now()) {
 		return inj, fmt.Errorf("inject run %s: its faults are stale since %s", plan.Run, plan.Until)
 	}
@@ -59,6 +60,9 @@ func (inj *Injection) place(ctx context.Context, edit Edit) error {
 			if edit, err = edit.again(live, ours); err != nil {
 				return err
 			}
+		}
+		if err := inj.injector.permitted(ctx, inj.limits, inj.Edits(), edit); err != nil {
+			return err
 		}
 		var stored *unstructured.Unstructured
 		stored, err = inj.write(ctx, edit)

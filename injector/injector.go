@@ -17,6 +17,9 @@ import (
 // otherwise.
 const DefaultClusterDomain = "cluster.local"
 
+// DefaultRootNamespace is where Istio's own things live unless told otherwise.
+const DefaultRootNamespace = "istio-system"
+
 // Requests to the API server for each second, and at once, that an Injector
 // allows itself when the configuration says nothing. client-go's own default is
 // so low that a revert of many objects would queue behind itself.
@@ -33,6 +36,7 @@ type Injector struct {
 	clock  *serverClock
 	by     string
 	domain string
+	root   string
 }
 
 // Option changes how an [Injector] works.
@@ -58,6 +62,19 @@ func WithClusterDomain(domain string) Option {
 			return fmt.Errorf("cluster domain %q: %s", domain, bad[0])
 		}
 		i.domain = domain
+		return nil
+	}
+}
+
+// WithRootNamespace sets the root namespace of the mesh, what is written there
+// rules every proxy. No fault is ever made in it; nor in [DefaultRootNamespace],
+// which is the default.
+func WithRootNamespace(namespace string) Option {
+	return func(i *Injector) error {
+		if text := wrongName(namespace); text != "" {
+			return fmt.Errorf("root namespace %q: %s", namespace, text)
+		}
+		i.root = namespace
 		return nil
 	}
 }
@@ -91,7 +108,7 @@ func NewForClient(client dynamic.Interface, options ...Option) (*Injector, error
 }
 
 func newInjector(client dynamic.Interface, clock *serverClock, options ...Option) (*Injector, error) {
-	i := &Injector{client: client, clock: clock, by: self(), domain: DefaultClusterDomain}
+	i := &Injector{client: client, clock: clock, by: self(), domain: DefaultClusterDomain, root: DefaultRootNamespace}
 	for _, option := range options {
 		if err := option(i); err != nil {
 			return nil, fmt.Errorf("injector: %w", err)
@@ -122,6 +139,7 @@ func (i *Injector) Now() time.Time { return i.clock.now() }
 // not mean what it says, is a *[RefusedError] with every reason found. Several
 // runs can be planned at once.
 func (i *Injector) Plan(ctx context.Context, run string, faults []Fault, limits BlastRadius, until time.Time) (Plan, error) {
+	limits.root = i.root
 	w, err := i.look(ctx, faults, limits)
 	if err != nil {
 		return Plan{}, fmt.Errorf("plan run %s: %w", run, err)
