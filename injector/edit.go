@@ -26,6 +26,10 @@ type Edit struct {
 	Fault  int      // index of the fault this edit makes
 	Pods   []string // pods in whose proxies the fault is made; none at the Caller site
 
+	percent float64           // share of the requests in scope that the fault hits
+	highest float64           // the highest percentage in After as it was planned
+	headers map[string]string // what tells the requests in scope; none means the run's own
+
 	splice *splice // how to make After again when the object has changed; nil when created whole
 }
 
@@ -37,13 +41,14 @@ func (e Edit) ShownIn(config []byte) bool {
 		return bytes.Contains(config, []byte(`"`+e.Marker+`"`))
 	}
 	return slices.ContainsFunc(e.Routes, func(name string) bool {
-		// Istio puts the name of the match, if it has one, behind a dot.
-		return bytes.Contains(config, []byte(`"`+name+`"`)) || bytes.Contains(config, []byte(`"`+name+`.`))
+		return slices.ContainsFunc([]string{`"`, `.`, `-`}, func(end string) bool { // see NamesRoute
+			return bytes.Contains(config, []byte(`"`+name+end))
+		})
 	})
 }
 
 // spareRoutes is where an edit's route numbers begin, times its place among the
-// faults, when it needs more of them than were planned.
+// edits, when it needs more of them than were planned.
 const spareRoutes = 1000
 
 // again returns e planned anew on the object as it is now. again is an error
@@ -59,7 +64,7 @@ func (e Edit) again(live *unstructured.Unstructured, ours bool) (Edit, error) {
 	after, names, err := e.splice.into(live)
 	if err == nil && len(names) > len(e.Routes) {
 		spare := *e.splice
-		spare.first = (e.Fault + 1) * spareRoutes
+		spare.first = spare.spare
 		after, names, err = spare.into(live)
 	}
 	if err != nil {

@@ -36,9 +36,12 @@ func validPercent(p float64) error {
 	return nil
 }
 
+// perPercent is how many millionths a percent is.
+const perPercent = 10_000
+
 // millionths renders p percent as an Envoy FractionalPercent.
 func millionths(p float64) object {
-	return object{"numerator": int64(math.Round(p * 10_000)), "denominator": "MILLION"}
+	return object{"numerator": int64(math.Round(p * perPercent)), "denominator": "MILLION"}
 }
 
 // seconds renders d, which is not negative, as the JSON form of a protobuf

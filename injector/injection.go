@@ -19,6 +19,7 @@ import (
 type Injection struct {
 	injector *Injector
 	run      string
+	limits   BlastRadius // of the plan
 
 	trouble context.Context         // ends, with the cause, when the run is no longer what it was
 	end     context.CancelCauseFunc // ends trouble; the first cause counts
@@ -38,8 +39,8 @@ type Injection struct {
 // errOver is why nothing is written any more.
 var errOver = errors.New("the run is being reverted")
 
-func (i *Injector) newInjection(ctx context.Context, run string) *Injection {
-	inj := &Injection{injector: i, run: run, doubt: map[Ref]*doubt{}}
+func (i *Injector) newInjection(ctx context.Context, plan Plan) *Injection {
+	inj := &Injection{injector: i, run: plan.Run, limits: plan.Limits, doubt: map[Ref]*doubt{}}
 	ctx = context.WithoutCancel(ctx)
 	inj.trouble, inj.end = context.WithCancelCause(ctx)
 	inj.over, inj.revoke = context.WithCancel(ctx)
@@ -54,7 +55,7 @@ func (i *Injector) newInjection(ctx context.Context, run string) *Injection {
 // no longer right. Before each write the halt flags of the object's namespace
 // and of the Lease's are looked for; one that is set is a *[HaltedError].
 func (i *Injector) Inject(ctx context.Context, plan Plan) (*Injection, error) {
-	inj := i.newInjection(ctx, plan.Run)
+	inj := i.newInjection(ctx, plan)
 	if len(plan.Edits) == 0 {
 		return inj, nil
 	}
@@ -102,6 +103,9 @@ func (inj *Injection) place(ctx context.Context, edit Edit) error {
 			}
 		}
 		if err := inj.mayWrite(ctx, edit.Ref); err != nil {
+			return err
+		}
+		if err := inj.injector.permitted(ctx, inj.limits, inj.Edits(), edit); err != nil {
 			return err
 		}
 		var stored *unstructured.Unstructured

@@ -155,10 +155,10 @@ func TestFindOwner(t *testing.T) {
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			owner, notes, err := findOwner(test.objects, onPayments, DefaultClusterDomain)
+			owners, notes, err := findOwners(test.objects, question{on: onPayments, domain: DefaultClusterDomain})
 			got := ""
-			if owner != nil {
-				got = owner.GetNamespace() + "/" + owner.GetName()
+			for _, owner := range owners {
+				got += owner.GetNamespace() + "/" + owner.GetName()
 			}
 			if got != test.want {
 				t.Errorf("owner %q, want %q", got, test.want)
@@ -178,31 +178,8 @@ func TestFindOwnerInAnotherClusterDomain(t *testing.T) {
 		vs(t, "shop/a", 1, "hosts: [payments.shop.svc.cluster.local]"),
 		vs(t, "shop/b", 2, "hosts: [payments]"),
 	}
-	owner, _, err := findOwner(list, onPayments, "corp.example")
-	if err != nil || owner == nil || owner.GetName() != "b" {
-		t.Errorf("owner %v, %v; want b", owner, err)
-	}
-}
-
-func TestCheckOwner(t *testing.T) {
-	tests := map[string]struct {
-		http string
-		want string
-	}{
-		"any caller":                  {"[{match: [{uri: {prefix: /}}]}]", ""},
-		"some callers, then any":      {"[{match: [{sourceLabels: {app: a}}]}, {}]", ""},
-		"mesh and other gateways":     {"[{match: [{gateways: [mesh, ingress], sourceLabels: {app: a}}]}]", ""},
-		"one match of two is for any": {"[{match: [{sourceNamespace: web}, {port: 80}]}]", ""},
-		"some callers only":           {"[{match: [{sourceLabels: {app: a}}]}, {match: [{sourceNamespace: b}]}]", "limited to some callers"},
-		"another gateway only":        {"[{match: [{gateways: [ingress]}]}]", "limited to some callers"},
-		"a delegate":                  {"[{}, {delegate: {name: x}}]", "spec.http[1] is delegated"},
-	}
-	for name, test := range tests {
-		t.Run(name, func(t *testing.T) {
-			err := checkOwner(vs(t, "shop/a", 1, "http: "+test.http).Object)
-			if (err != nil) != (test.want != "") || err != nil && !strings.Contains(err.Error(), test.want) {
-				t.Errorf("%v, want %q", err, test.want)
-			}
-		})
+	owners, _, err := findOwners(list, question{on: onPayments, domain: "corp.example"})
+	if err != nil || len(owners) != 1 || owners[0].GetName() != "b" {
+		t.Errorf("owners %v, %v; want b", owners, err)
 	}
 }

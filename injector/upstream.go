@@ -3,6 +3,8 @@ package injector
 import (
 	"fmt"
 	"maps"
+	"slices"
+	"strings"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 )
@@ -56,7 +58,7 @@ func newEnvoyFilter(name, run string, f Fault, targets []filterTarget) *unstruct
 // httpFilters returns the HTTP filters that make f. A filter fires only when
 // all its header conditions hold, so there is one for each header that puts a
 // request into the run, and the second leaves the requests of the first alone:
-// never both draw for one request.
+// never both draw for one request. Of the fault's own headers, all must be there.
 func httpFilters(name, run string, f Fault) []object {
 	filter := func(name string, headers ...any) object {
 		config := maps.Clone(f.Effect.envoyFault())
@@ -66,8 +68,15 @@ func httpFilters(name, run string, f Fault) []object {
 		}
 		return object{"name": name, "typed_config": config}
 	}
-	if f.AllTraffic {
+	switch {
+	case f.AllTraffic:
 		return []object{filter(name)}
+	case len(f.Headers) > 0:
+		var headers []any
+		for _, header := range slices.Sorted(maps.Keys(f.Headers)) {
+			headers = append(headers, object{"name": strings.ToLower(header), "string_match": object{"exact": f.Headers[header]}})
+		}
+		return []object{filter(name, headers...)}
 	}
 	return []object{
 		filter(name, object{"name": HeaderRun, "string_match": object{"exact": run}}),
