@@ -92,14 +92,17 @@ func sights(edits []injector.Edit, faults []injector.Fault, proxies []observe.Pr
 	var all []sight
 	for _, edit := range edits {
 		on := faults[edit.Fault].On
+		service := on.Host
+		if service == "" {
+			service = on.Name + "." + on.Namespace
+		}
 		for _, p := range proxies {
 			switch {
+			case !edit.MadeIn(p.Namespace, p.Pod, p.Labels, p.Gateway):
 			case len(edit.Pods) > 0:
-				if p.Namespace == edit.Ref.Namespace && slices.Contains(edit.Pods, p.Pod) {
-					all = append(all, sight{proxy: p, query: listenersQuery, edit: edit})
-				}
-			case !p.Gateway && edit.VisibleIn(p.Namespace):
-				all = append(all, sight{proxy: p, query: routesQuery, edit: edit, service: on.Name + "." + on.Namespace})
+				all = append(all, sight{proxy: p, query: listenersQuery, edit: edit})
+			default:
+				all = append(all, sight{proxy: p, query: routesQuery, edit: edit, service: service})
 			}
 		}
 	}

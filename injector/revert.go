@@ -177,6 +177,12 @@ func (i *Injector) takeOut(ctx context.Context, u *undo) (clean bool, err error)
 		}
 		return false, nil
 	}
+	return i.writeWithout(ctx, u, live)
+}
+
+// writeWithout writes live without the run. clean says that the answer proves
+// it gone, so that it need not be read again.
+func (i *Injector) writeWithout(ctx context.Context, u *undo, live *unstructured.Unstructured) (clean bool, err error) {
 	after, err := without(live, u.run)
 	if err != nil {
 		return false, err

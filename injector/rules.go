@@ -3,8 +3,10 @@ package injector
 import (
 	"maps"
 	"slices"
+	"strings"
 
 	rbacv1 "k8s.io/api/rbac/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/faultline-mesh/faultline/internal/rights"
 )
@@ -16,53 +18,84 @@ import (
 // created has the run in its name, which is another one for each run, so rights
 // on that are on every object of its kind.
 func Rules(faults []Fault, limits BlastRadius, plan Plan) map[string][]rbacv1.PolicyRule {
-	needed := map[string][]rights.Right{}
-	need := func(namespace, group, resource, name string, verbs ...string) {
-		needed[namespace] = append(needed[namespace], rights.On(group, resource, name, verbs...)...)
+	n := needs{}
+	n.look(faults, limits)
+	n.write(plan)
+	rules := map[string][]rbacv1.PolicyRule{}
+	for namespace, all := range n {
+		rules[namespace] = rights.Rules(all)
 	}
+	return rules
+}
+
+// needs are rights by namespace.
+type needs map[string][]rights.Right
+
+func (n needs) add(namespace string, on schema.GroupVersionResource, name string, verbs ...string) {
+	n[namespace] = append(n[namespace], rights.On(on.Group, on.Resource, name, verbs...)...)
+}
+
+// look adds what planning reads, and what runs before have left.
+func (n needs) look(faults []Fault, limits BlastRadius) {
 	for _, f := range faults {
 		on := f.On
-		need(on.Namespace, "", services.Resource, on.Name, "get")
+		if on.Host == "" {
+			n.add(on.Namespace, services, on.Name, "get")
+		} else {
+			n.add(on.Namespace, serviceEntries, "", "list")
+		}
 		if f.Site == Upstream {
-			need(on.Namespace, "", pods.Resource, "", "list")
-			if on.Subset != "" {
-				need(on.Namespace, istioGroup, destinationRules.Resource, "", "list")
-			}
+			n.add(on.Namespace, pods, "", "list")
+		}
+		if f.Site == Upstream && on.Subset != "" {
+			n.add(on.Namespace, destinationRules, "", "list")
+		}
+		if namespace, name, named := strings.Cut(f.From.Gateway, "/"); named {
+			n.add(namespace, gateways, name, "get")
 		}
 	}
-	for _, namespace := range namespacesIn(faults, limits) { // for owners, and for what runs before have left
+	callers := slices.ContainsFunc(faults, func(f Fault) bool { return f.Site == Caller })
+	for _, namespace := range namespacesIn(faults, limits) {
+		if callers {
+			n.add(namespace, virtualServices, "", "list")
+			n.add(namespace, httpRoutes, "", "list")
+			n.add(namespace, grpcRoutes, "", "list")
+		}
 		for _, resource := range append(markedResources(), leases) {
-			need(namespace, resource.Group, resource.Resource, "", "list")
+			n.add(namespace, resource, "", "list")
 		}
 	}
-	if len(plan.Edits) > 0 {
-		need(plan.Lease.Namespace, leases.Group, leases.Resource, "", "create", "get", "update", "delete")
+	if limits.NamespaceLabel != "" {
+		for _, namespace := range limits.within(faults).Namespaces {
+			n.add(namespace, namespaces, namespace, "get")
+		}
 	}
+}
+
+// write adds what making and reverting take.
+func (n needs) write(plan Plan) {
+	if len(plan.Edits) == 0 {
+		return
+	}
+	n.add(plan.Lease.Namespace, leases, "", "create", "get", "update", "delete")
 	created := map[Ref]bool{}
 	for _, edit := range plan.Edits {
 		resource, err := edit.Ref.resource()
 		if err != nil {
 			continue // a plan edits nothing else
 		}
+		namespace := edit.Ref.Namespace
+		n.add(namespace, leases, haltName, "get")
 		created[edit.Ref] = created[edit.Ref] || edit.Before == nil
-		need(edit.Ref.Namespace, leases.Group, leases.Resource, haltName, "get")
-		need := func(name string, verbs ...string) {
-			need(edit.Ref.Namespace, resource.Group, resource.Resource, name, verbs...)
-		}
 		switch {
 		case edit.Before == nil:
-			need("", "create", "get", "watch", "delete")
-		case created[edit.Ref]:
-			need("", "update")
+			n.add(namespace, resource, "", "get", "watch", "create", "delete")
+		case created[edit.Ref]: // by an earlier edit
+			n.add(namespace, resource, "", "update")
 		default:
-			need(edit.Ref.Name, "get", "watch", "update")
+			n.add(namespace, resource, edit.Ref.Name, "get", "watch", "update")
 		}
 	}
-	rules := map[string][]rbacv1.PolicyRule{}
-	for namespace, all := range needed {
-		rules[namespace] = rights.Rules(all)
-	}
-	return rules
 }
 
 // namespacesIn returns the namespaces of the faults and of the limits, sorted.

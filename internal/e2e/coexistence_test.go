@@ -435,7 +435,7 @@ func TestManagedFields(t *testing.T) {
 	s := newShared(t, kubectlApply)
 	injection, _ := s.inject()
 	if !slices.ContainsFunc(s.get().GetManagedFields(), func(entry metav1.ManagedFieldsEntry) bool {
-		return entry.Manager == "faultline" && strings.Contains(string(entry.FieldsV1.Raw), `"f:http"`)
+		return entry.Manager == "faultline" && strings.Contains(entry.FieldsV1.GetRawString(), `"f:http"`)
 	}) {
 		t.Errorf("faultline does not manage spec.http: %v", s.get().GetManagedFields())
 	}
