@@ -15,11 +15,13 @@ type splice struct {
 	on         Service
 	domain     string
 	manyPorts  bool   // the service has other ports too
-	fault      object // the effect, rendered
+	effect     Effect
+	spot       spot
 	allTraffic bool
 	run        string
 	mark       mark
-	first      int // number of the first route
+	first      int      // number of the first route
+	replaces   []string // names that the splice's own routes had in earlier steps of a ramp
 }
 
 // into returns a copy of vs with the splice in it, and the names of the routes
@@ -33,19 +35,28 @@ func (s splice) into(vs *unstructured.Unstructured) (*unstructured.Unstructured,
 	if err != nil {
 		return nil, nil, err
 	}
-	routes := at[[]any](vs.Object, "spec", "http")
-	merged, names, err := insertRoutes(routes, routeNames(s.run, s.first, routes), func(i int, route any) (object, error) {
-		clone, err := s.clone(route, authority, vs.GetNamespace())
-		if err != nil {
-			return nil, fmt.Errorf("spec.http[%d] %w", i, err)
+	routes, err := s.withoutReplaced(at[[]any](vs.Object, "spec", "http"))
+	if err != nil {
+		return nil, nil, err
+	}
+	var idle []error
+	merged, names, err := insertRoutes(routes, routeNames(s.run, s.first, routes), func(i int, route any) ([]object, error) {
+		clones, err := s.clones(route, authority, vs.GetNamespace())
+		if err == nil {
+			return clones, nil
 		}
-		return clone, nil
+		err = fmt.Errorf("spec.http[%d] %w", i, err)
+		if _, isIdle := errors.AsType[idleError](err); isIdle {
+			idle = append(idle, err)
+			return nil, nil
+		}
+		return nil, err
 	})
 	if err != nil {
 		return nil, nil, err
 	}
 	if len(names) == 0 {
-		return nil, nil, s.nothingToClone()
+		return nil, nil, s.nothingToClone(idle)
 	}
 	after := vs.DeepCopy()
 	if err := unstructured.SetNestedSlice(after.Object, merged, "spec", "http"); err != nil {
@@ -79,9 +90,9 @@ func (s splice) authority(vs *unstructured.Unstructured) (string, error) {
 	return authorityPattern(s.on, s.domain), nil
 }
 
-// clone returns the faulted twin of a user's route, without a name yet; nil
+// clones returns the faulted twins of a user's route, without names yet; none
 // when requests of that route are not meant.
-func (s splice) clone(route any, authority, namespace string) (object, error) {
+func (s splice) clones(route any, authority, namespace string) ([]object, error) {
 	user, ok := route.(object)
 	if !ok {
 		return nil, errors.New("is not an object")
@@ -96,16 +107,14 @@ func (s splice) clone(route any, authority, namespace string) (object, error) {
 	if err != nil || !reached {
 		return nil, err
 	}
-	if user["fault"] != nil {
-		return nil, errors.New("has a fault of its own, which the run's requests would no longer meet")
-	}
 	clone := runtime.DeepCopyJSON(user)
-	clone["fault"] = runtime.DeepCopyJSON(s.fault)
 	if len(matches) > 0 {
 		clone["match"] = matches
 	}
-	err = unstructured.SetNestedField(clone, s.run, "headers", "response", "set", HeaderRun)
-	return clone, err
+	if err := unstructured.SetNestedField(clone, s.run, "headers", "response", "set", HeaderRun); err != nil {
+		return nil, err
+	}
+	return s.effect.inRoute(clone, s.spot)
 }
 
 // sendsToSubset says whether a route sends its requests to the subset asked
@@ -134,9 +143,12 @@ func (s splice) sendsToSubset(route object, namespace string) (bool, error) {
 	return inside > 0, nil
 }
 
-// nothingToClone says why no route of the VirtualService was meant.
-func (s splice) nothingToClone() error {
+// nothingToClone says why no route of the VirtualService was meant. idle are the
+// reasons why the effect would change nothing on some of them.
+func (s splice) nothingToClone(idle []error) error {
 	switch {
+	case len(idle) > 0:
+		return errors.Join(idle...)
 	case s.on.Subset != "":
 		return fmt.Errorf("none of its routes sends requests to subset %s", s.on.Subset)
 	case s.on.Port != 0:

@@ -22,7 +22,7 @@ func TestEffectValidate(t *testing.T) {
 		{Delay{Fixed: time.Second, Percent: 0.00009}, "percent: 9e-05 is below 0.0001, the smallest share that proxies draw"},
 		{Abort{HTTPStatus: 200, Percent: 1}, ""},
 		{Abort{HTTPStatus: 599, Percent: 1}, ""},
-		{Abort{}, "httpStatus: 0 is not between 200 and 599\npercent: 0 is not above 0 and up to 100"},
+		{Abort{}, "httpStatus: is missing, and so is grpcStatus; want one of them\npercent: 0 is not above 0 and up to 100"},
 		{Abort{HTTPStatus: 199, Percent: 1}, "httpStatus: 199 is not between 200 and 599"},
 		{Abort{HTTPStatus: 600, Percent: 1}, "httpStatus: 600 is not between 200 and 599"},
 		{Abort{HTTPStatus: 500, Percent: -1}, "percent: -1 is not above 0 and up to 100"},
@@ -60,11 +60,13 @@ func TestEffectRenderings(t *testing.T) {
 		if got := fmt.Sprint(test.effect); got != test.text {
 			t.Errorf("%q, want %q", got, test.text)
 		}
-		if got := asJSON(t, test.effect.istioFault()); got != test.istio {
-			t.Errorf("istio: %s, want %s", got, test.istio)
+		clones, err := test.effect.inRoute(object{"name": "a"}, spot{})
+		if err != nil || len(clones) != 1 || asJSON(t, clones[0]["fault"]) != test.istio {
+			t.Errorf("istio: %s, %v, want the fault %s", asJSON(t, clones), err, test.istio)
 		}
-		if got := asJSON(t, test.effect.envoyFault()); got != test.envoys {
-			t.Errorf("envoy: %s, want %s", got, test.envoys)
+		filters, err := test.effect.inPod(spot{})
+		if err != nil || len(filters) != 1 || asJSON(t, filters[0]) != test.envoys {
+			t.Errorf("envoy: %s, %v, want %s", asJSON(t, filters), err, test.envoys)
 		}
 	}
 }
@@ -88,7 +90,7 @@ func TestSeconds(t *testing.T) {
 }
 
 func TestFaultString(t *testing.T) {
-	f := Fault{On: Service{"shop", "payments", 80, "v2"}, Effect: Abort{503, 50}, Site: Upstream}
+	f := Fault{On: Service{"shop", "payments", 80, "v2"}, Effect: Abort{HTTPStatus: 503, Percent: 50}, Site: Upstream}
 	if got, want := f.String(), "abort 503 on 50% at the upstream of shop/payments:80 subset v2"; got != want {
 		t.Errorf("%q, want %q", got, want)
 	}

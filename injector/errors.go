@@ -48,7 +48,7 @@ type UnknownRunError struct {
 
 // Error names the run.
 func (e *UnknownRunError) Error() string {
-	return fmt.Sprintf("no VirtualService or EnvoyFilter carries a mark of run %q", e.Run)
+	return fmt.Sprintf("no VirtualService, EnvoyFilter or ServiceEntry carries a mark of run %q", e.Run)
 }
 
 // NotRevertedError says that a run's mark remains, or may remain, on objects.
@@ -92,7 +92,11 @@ func (e *NotRevertedError) Commands() []string {
 
 // kubectlRevert returns the command that does by hand what reverting does.
 func kubectlRevert(ref Ref, run string) string {
-	resource := strings.ToLower(ref.Kind) + "s." + istioGroup
+	where, err := ref.resource()
+	if err != nil {
+		return "# " + err.Error()
+	}
+	resource := where.GroupResource().String()
 	switch {
 	case run == "":
 		return fmt.Sprintf("kubectl -n %s label %s %s %s-", ref.Namespace, resource, ref.Name, labelFaulted)

@@ -39,6 +39,10 @@ type Fault struct {
 	// first by name; 0 means all of them. It must be 0 at the Caller site.
 	Pods int
 
+	// Ramp are percentages that come before the effect's own, each for an equal
+	// part of the fault phase, rising. Only effects with a Percent have one.
+	Ramp []float64
+
 	// AllTraffic lets every request meet the fault, not only the run's own.
 	// It needs BlastRadius.AllTraffic.
 	AllTraffic bool
@@ -47,5 +51,9 @@ type Fault struct {
 // String says the fault in a few words, such as
 // "abort 503 on 100% at the upstream of shop/payments".
 func (f Fault) String() string {
-	return fmt.Sprintf("%v at the %s of %s", f.Effect, f.Site, f.On)
+	ramp := ""
+	for _, percent := range f.Ramp {
+		ramp += fmt.Sprintf(" after %v%%", percent)
+	}
+	return fmt.Sprintf("%v%s at the %s of %s", f.Effect, ramp, f.Site, f.On)
 }

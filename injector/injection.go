@@ -90,7 +90,7 @@ func (inj *Injection) write(ctx context.Context, edit Edit) (*unstructured.Unstr
 func (inj *Injection) record(edit Edit, doubt bool) {
 	inj.mu.Lock()
 	defer inj.mu.Unlock()
-	inj.edits = append(inj.edits, edit)
+	inj.edits = recorded(inj.edits, edit)
 	if !slices.Contains(inj.pending, edit.Ref) {
 		inj.pending = append(inj.pending, edit.Ref)
 	}

@@ -53,12 +53,13 @@ func (l Leftover) String() string {
 func (i *Injector) Leftovers(ctx context.Context, namespace string) ([]Leftover, error) {
 	vss, errVS := i.list(ctx, virtualServices, namespace, metav1.ListOptions{})
 	filters, errEF := i.list(ctx, envoyFilters, namespace, metav1.ListOptions{})
-	if err := errors.Join(errVS, errEF); err != nil {
+	entries, errSE := i.list(ctx, serviceEntries, namespace, metav1.ListOptions{})
+	if err := errors.Join(errVS, errEF, errSE); err != nil {
 		return nil, fmt.Errorf("leftovers: %w", err)
 	}
 	now := i.Now()
 	var found []Leftover
-	for _, obj := range slices.Concat(vss, filters) {
+	for _, obj := range slices.Concat(vss, filters, entries) {
 		found = append(found, leftoversOn(obj, now)...)
 	}
 	slices.SortFunc(found, func(a, b Leftover) int {
@@ -104,7 +105,7 @@ func leftoverOf(obj *unstructured.Unstructured, run string, now time.Time) Lefto
 	}
 	l.By, l.Until, l.Expired = m.By, m.Until, !now.Before(m.Until)
 	var content any = ownRoutes(routes, run)
-	if l.Ref.Kind == kindEnvoyFilter {
+	if l.Ref.Kind != kindVirtualService {
 		content = obj.Object["spec"]
 	}
 	sha, err := fingerprint(content)
@@ -141,7 +142,7 @@ func (i *Injector) RevertRun(ctx context.Context, run string) error {
 func (i *Injector) RevertLeftovers(ctx context.Context, leftovers []Leftover) error {
 	var runs []string
 	failed, causes := map[string][]Ref{}, map[string][]error{}
-	for _, l := range leftovers {
+	for _, l := range routesFirst(leftovers) {
 		if !slices.Contains(runs, l.Run) {
 			runs = append(runs, l.Run)
 		}
@@ -154,4 +155,14 @@ func (i *Injector) RevertLeftovers(ctx context.Context, leftovers []Leftover) er
 		errs = append(errs, notReverted(run, failed[run], causes[run]))
 	}
 	return errors.Join(errs...)
+}
+
+// routesFirst returns leftovers with the VirtualServices before what their
+// routes lead to.
+func routesFirst(leftovers []Leftover) []Leftover {
+	sorted := slices.Clone(leftovers)
+	slices.SortStableFunc(sorted, func(a, b Leftover) int {
+		return strings.Compare(b.Ref.Kind, a.Ref.Kind) // VirtualService, ServiceEntry, EnvoyFilter
+	})
+	return sorted
 }

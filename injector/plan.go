@@ -100,23 +100,25 @@ func (p *planner) add(i int, f Fault) {
 		return
 	}
 	if f.Site == Caller {
-		p.addCaller(i, f, len(portsOf(service.Object)) > 1)
+		p.addCaller(i, f, len(portsOf(service.Object)) > 1, ports)
 		return
 	}
 	p.addUpstream(i, f, service, ports)
 }
 
-func (p *planner) addCaller(i int, f Fault, manyPorts bool) {
+func (p *planner) addCaller(i int, f Fault, manyPorts bool, ports []servicePort) {
 	owner, notes, err := findOwner(p.virtualServices, f.On, p.domain)
 	if err != nil {
 		p.refuse(i, "on", err)
 		return
 	}
+	where := spot{run: p.run, fault: i, port: ports[0].number, site: Caller}
+	first := f.Step(0).Effect
 	s := splice{
-		on: f.On, domain: p.domain, manyPorts: manyPorts, fault: f.Effect.istioFault(), allTraffic: f.AllTraffic,
+		on: f.On, domain: p.domain, manyPorts: manyPorts, effect: first, spot: where, allTraffic: f.AllTraffic,
 		run: p.run, mark: newMark(p.until, p.by), first: p.routes,
 	}
-	edit := Edit{Before: owner, Marker: routePrefix(p.run), Fault: i, splice: &s}
+	edit := Edit{Before: owner, Marker: routePrefix(p.run), Fault: i, Signs: first.signs(where), splice: &s, rising: f}
 	if owner == nil {
 		edit.After, edit.Routes, err = s.create()
 	} else if err = p.mayEdit(owner); err == nil {
@@ -133,8 +135,29 @@ func (p *planner) addCaller(i int, f Fault, manyPorts bool) {
 	p.virtualServices = append(slices.DeleteFunc(p.virtualServices, func(vs *unstructured.Unstructured) bool {
 		return refOf(vs) == edit.Ref
 	}), edit.After)
+	p.addEquipment(i, first, edit.After, where)
 	p.plan.Edits = append(p.plan.Edits, edit)
 	p.note(i, notes)
+}
+
+// addEquipment plans what the routes of an effect need beside them. It is seen
+// by whoever sees the routes.
+func (p *planner) addEquipment(i int, effect Effect, routes *unstructured.Unstructured, where spot) {
+	e, ok := effect.(equipped)
+	if !ok {
+		return
+	}
+	exportTo, _ := exportedTo(routes)
+	obj, shown := e.equipment(p.faults[i].On.Namespace, exportTo, where)
+	p.refuse(i, "on", p.signWhole(obj))
+	p.plan.Edits = append(p.plan.Edits, Edit{Ref: refOf(obj), After: obj, Marker: shown, Fault: i})
+}
+
+// signWhole marks an object as created by the run.
+func (p *planner) signWhole(obj *unstructured.Unstructured) error {
+	m := newMark(p.until, p.by)
+	m.Created = true
+	return m.putWhole(obj, p.run)
 }
 
 // mayEdit reports why owner is not for this run to edit.
@@ -181,14 +204,19 @@ func (p *planner) addUpstream(i int, f Fault, service *unstructured.Unstructured
 	}
 	p.filters++
 	name := filterName(p.run, p.filters)
-	filter := newEnvoyFilter(name, p.run, f, targets)
-	m := newMark(p.until, p.by)
-	m.Created = true
-	if m.SHA, err = fingerprint(filter.Object["spec"]); err == nil {
-		err = m.put(filter, p.run)
+	where := spot{run: p.run, fault: i, port: ports[0].number, site: Upstream}
+	first := f.Step(0)
+	filters, err := httpFilters(name, first, where)
+	if err != nil {
+		p.refuse(i, "effect", err)
+		return
 	}
-	p.refuse(i, "on", err)
-	p.plan.Edits = append(p.plan.Edits, Edit{Ref: refOf(filter), After: filter, Marker: name, Fault: i, Pods: names})
+	filter := newEnvoyFilter(name, filters, f.On.Namespace, targets)
+	p.refuse(i, "on", p.signWhole(filter))
+	p.plan.Edits = append(p.plan.Edits, Edit{
+		Ref: refOf(filter), After: filter, Marker: name, Fault: i, Pods: names, Signs: first.Effect.signs(where),
+		filter: &filterSet{name: name, targets: targets, spot: where}, rising: f,
+	})
 }
 
 // podsFor returns the pods in whose proxies an Upstream fault is made.

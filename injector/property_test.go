@@ -156,7 +156,7 @@ func spliceAnything(tb testing.TB, vs *unstructured.Unstructured, run string) *u
 	before := runtime.DeepCopyJSON(vs.Object)
 	s := splice{
 		on: Service{Namespace: vs.GetNamespace(), Name: name}, domain: DefaultClusterDomain,
-		fault: Abort{503, 100}.istioFault(), run: run, mark: newMark(testUntil, testBy),
+		effect: effect, spot: spot{run: run, port: 80, site: Caller}, run: run, mark: newMark(testUntil, testBy),
 	}
 	after, names, err := s.into(vs)
 	if asJSON(tb, vs.Object) != asJSON(tb, before) {

@@ -12,12 +12,14 @@ const (
 	istioGroup         = "networking.istio.io"
 	kindVirtualService = "VirtualService"
 	kindEnvoyFilter    = "EnvoyFilter"
+	kindServiceEntry   = "ServiceEntry"
 )
 
 // The resources this package reads and writes.
 var (
 	virtualServices  = schema.GroupVersionResource{Group: istioGroup, Version: "v1", Resource: "virtualservices"}
 	envoyFilters     = schema.GroupVersionResource{Group: istioGroup, Version: "v1alpha3", Resource: "envoyfilters"}
+	serviceEntries   = schema.GroupVersionResource{Group: istioGroup, Version: "v1", Resource: "serviceentries"}
 	destinationRules = schema.GroupVersionResource{Group: istioGroup, Version: "v1", Resource: "destinationrules"}
 	services         = schema.GroupVersionResource{Version: "v1", Resource: "services"}
 	pods             = schema.GroupVersionResource{Version: "v1", Resource: "pods"}
@@ -25,13 +27,13 @@ var (
 
 // How objects that a run creates are named.
 var (
-	virtualServicePattern = regexp.MustCompile(`^faultline-([0-9a-f]{4,32})-.+$`)
-	envoyFilterPattern    = regexp.MustCompile(`^faultline\.([0-9a-f]{4,32})(-[0-9]+)?$`)
+	createdPattern     = regexp.MustCompile(`^faultline-([0-9a-f]{4,32})-.+$`)
+	envoyFilterPattern = regexp.MustCompile(`^faultline\.([0-9a-f]{4,32})(-[0-9]+)?$`)
 )
 
 // Ref names an object in the mesh. Refs are comparable.
 type Ref struct {
-	Kind      string // "VirtualService" or "EnvoyFilter"
+	Kind      string // "VirtualService", "EnvoyFilter" or "ServiceEntry"
 	Namespace string
 	Name      string
 }
@@ -50,13 +52,16 @@ func (r Ref) resource() (schema.GroupVersionResource, error) {
 		return virtualServices, nil
 	case kindEnvoyFilter:
 		return envoyFilters, nil
+	case kindServiceEntry:
+		return serviceEntries, nil
 	}
-	return schema.GroupVersionResource{}, fmt.Errorf("%s: faultline edits only %s and %s", r, kindVirtualService, kindEnvoyFilter)
+	return schema.GroupVersionResource{}, fmt.Errorf("%s: faultline edits only %s, %s and %s",
+		r, kindVirtualService, kindEnvoyFilter, kindServiceEntry)
 }
 
 // creator returns the run that an object of this name was created by, or "".
 func (r Ref) creator() string {
-	pattern := virtualServicePattern
+	pattern := createdPattern
 	if r.Kind == kindEnvoyFilter {
 		pattern = envoyFilterPattern
 	}
