@@ -14,7 +14,7 @@ import (
 type splice struct {
 	on         Service
 	domain     string
-	manyPorts  bool   // the service has other ports too
+	manyPorts  bool // the service has other ports too
 	effect     Effect
 	spot       spot
 	allTraffic bool

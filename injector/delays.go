@@ -126,4 +126,3 @@ func (d Delays) signs(s spot) []Sign {
 	}
 	return signs
 }
-

@@ -18,9 +18,9 @@ const (
 	headerID   = "x-request-id"
 	uuidLength = 36
 
-	drawDigits  = 3                   // hex digits that one draw takes
+	drawDigits  = 3                     // hex digits that one draw takes
 	drawSteps   = 1 << (4 * drawDigits) // into how many equal parts it divides the requests
-	drawWindows = 4                   // draws that the last twelve digits of a UUID, all random, are good for
+	drawWindows = 4                     // draws that the last twelve digits of a UUID, all random, are good for
 
 	minDrawn      = 100.0 / drawSteps // the smallest percentage that can be drawn
 	roundingError = 1e-9              // of a sum of percentages

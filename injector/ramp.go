@@ -164,14 +164,3 @@ func (s splice) withoutReplaced(routes []any) ([]any, error) {
 	}
 	return kept, nil
 }
-
-// recorded returns edits with one more, or with it in the place of its earlier
-// step.
-func recorded(edits []Edit, edit Edit) []Edit {
-	i := slices.IndexFunc(edits, func(e Edit) bool { return e.Ref == edit.Ref && e.Fault == edit.Fault })
-	if i < 0 {
-		return append(edits, edit)
-	}
-	edits[i] = edit
-	return edits
-}

@@ -33,7 +33,7 @@ var (
 
 // Ref names an object in the mesh. Refs are comparable.
 type Ref struct {
-	Kind      string // "VirtualService", "EnvoyFilter" or "ServiceEntry"
+	Kind      string // "VirtualService", "EnvoyFilter", "ServiceEntry" or "Lease"
 	Namespace string
 	Name      string
 }
@@ -54,6 +54,8 @@ func (r Ref) resource() (schema.GroupVersionResource, error) {
 		return envoyFilters, nil
 	case kindServiceEntry:
 		return serviceEntries, nil
+	case kindLease:
+		return leases, nil
 	}
 	return schema.GroupVersionResource{}, fmt.Errorf("%s: faultline edits only %s, %s and %s",
 		r, kindVirtualService, kindEnvoyFilter, kindServiceEntry)
@@ -62,8 +64,11 @@ func (r Ref) resource() (schema.GroupVersionResource, error) {
 // creator returns the run that an object of this name was created by, or "".
 func (r Ref) creator() string {
 	pattern := createdPattern
-	if r.Kind == kindEnvoyFilter {
+	switch r.Kind {
+	case kindEnvoyFilter:
 		pattern = envoyFilterPattern
+	case kindLease:
+		pattern = leasePattern
 	}
 	if found := pattern.FindStringSubmatch(r.Name); found != nil {
 		return found[1]
