@@ -45,7 +45,7 @@ func (d Delays) Validate() error {
 		sum += step.Percent
 	}
 	if sum > 100+roundingError {
-		errs = append(errs, fmt.Errorf("steps: their percentages sum to %v, above 100", sum))
+		errs = append(errs, fmt.Errorf("steps: their percentages sum to %.6g, above 100", sum))
 	}
 	return errors.Join(errs...)
 }
@@ -101,10 +101,9 @@ func (d Delays) inPod(s spot) ([]object, error) {
 			if err != nil {
 				return nil, err
 			}
-			delayed[0]["headers"] = []any{
-				headerMatches(headerID, share.pattern(s.fault+try)),
-				headerMatches("x-envoy-attempt-count", count),
-			}
+			whichTry := headerMatches("x-envoy-attempt-count", count)
+			whichTry["treat_missing_header_as_empty"] = true
+			delayed[0]["headers"] = []any{headerMatches(headerID, share.pattern(s.fault+try)), whichTry}
 			filters = append(filters, delayed...)
 		}
 	}

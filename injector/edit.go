@@ -36,15 +36,11 @@ type Edit struct {
 // ShownIn reports whether a proxy's configuration, a part of its config_dump,
 // shows this very edit: one of its routes, or its filter. A proxy gets the
 // routes of one object all together.
-func (e Edit) ShownIn(config []byte) bool {
-	return slices.ContainsFunc(e.shownAs(), func(name string) bool { return names(config, name) })
-}
+func (e Edit) ShownIn(config []byte) bool { return e.named(config, e.shownAs()) }
 
 // LeftIn reports whether a proxy's configuration still shows this edit or an
 // earlier step of its ramp.
-func (e Edit) LeftIn(config []byte) bool {
-	return e.ShownIn(config) || slices.ContainsFunc(e.former, func(name string) bool { return names(config, name) })
-}
+func (e Edit) LeftIn(config []byte) bool { return e.ShownIn(config) || e.named(config, e.former) }
 
 // shownAs returns the names by which proxies show the edit as it is now.
 func (e Edit) shownAs() []string {
@@ -54,10 +50,12 @@ func (e Edit) shownAs() []string {
 	return e.Routes
 }
 
-// names says whether config has a route, filter or cluster of a name. Istio puts
-// the name of the match, if it has one, behind a dot.
-func names(config []byte, name string) bool {
-	return bytes.Contains(config, []byte(`"`+name+`"`)) || bytes.Contains(config, []byte(`"`+name+`.`))
+// named says whether config has something of one of the edit's names.
+func (e Edit) named(config []byte, names []string) bool {
+	return slices.ContainsFunc(names, func(name string) bool {
+		// Istio puts the name of a route's match, if it has one, behind a dot.
+		return bytes.Contains(config, []byte(`"`+name+`"`)) || len(e.Routes) > 0 && bytes.Contains(config, []byte(`"`+name+`.`))
+	})
 }
 
 // spareRoutes is where an edit's route numbers begin, times its place among the

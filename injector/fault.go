@@ -1,6 +1,9 @@
 package injector
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+)
 
 // Service names what a fault is on. The zero Service is invalid.
 type Service struct {
@@ -51,9 +54,11 @@ type Fault struct {
 // String says the fault in a few words, such as
 // "abort 503 on 100% at the upstream of shop/payments".
 func (f Fault) String() string {
-	ramp := ""
+	var text strings.Builder
+	fmt.Fprint(&text, f.Effect)
 	for _, percent := range f.Ramp {
-		ramp += fmt.Sprintf(" after %v%%", percent)
+		fmt.Fprintf(&text, " after %v%%", percent)
 	}
-	return fmt.Sprintf("%v%s at the %s of %s", f.Effect, ramp, f.Site, f.On)
+	fmt.Fprintf(&text, " at the %s of %s", f.Site, f.On)
+	return text.String()
 }

@@ -94,7 +94,7 @@ func (inj *Injection) place(ctx context.Context, edit Edit) error {
 			if err != nil {
 				return fmt.Errorf("read: %w", err)
 			}
-			if !ours && inj.arrived(edit, live) {
+			if attempt > 0 && inj.arrived(edit, live) { // an earlier try
 				return nil
 			}
 			if edit, err = edit.again(live, ours); err != nil {

@@ -141,26 +141,6 @@ func (p *planner) addCaller(i int, f Fault, manyPorts bool, ports []servicePort)
 	p.note(i, notes)
 }
 
-// addEquipment plans what the routes of an effect need beside them. It is seen
-// by whoever sees the routes.
-func (p *planner) addEquipment(i int, effect Effect, routes *unstructured.Unstructured, where spot) {
-	e, ok := effect.(equipped)
-	if !ok {
-		return
-	}
-	exportTo, _ := exportedTo(routes)
-	obj, shown := e.equipment(p.faults[i].On.Namespace, exportTo, where)
-	p.refuse(i, "on", p.signWhole(obj))
-	p.plan.Edits = append(p.plan.Edits, Edit{Ref: refOf(obj), After: obj, Marker: shown, Fault: i})
-}
-
-// signWhole marks an object as created by the run.
-func (p *planner) signWhole(obj *unstructured.Unstructured) error {
-	m := newMark(p.until, p.by)
-	m.Created = true
-	return m.putWhole(obj, p.run)
-}
-
 // mayEdit reports why owner is not for this run to edit.
 func (p *planner) mayEdit(owner *unstructured.Unstructured) error {
 	ref := refOf(owner)

@@ -101,11 +101,7 @@ func httpFilters(name string, f Fault, s spot) ([]object, error) {
 	return filters, nil
 }
 
-// headerMatches returns Envoy's condition that a header matches as a whole. One
-// that is not there counts as empty.
+// headerMatches returns Envoy's condition that a header matches as a whole.
 func headerMatches(name, pattern string) object {
-	return object{
-		"name": name, "string_match": object{"safe_regex": object{"regex": pattern}},
-		"treat_missing_header_as_empty": true,
-	}
+	return object{"name": name, "string_match": object{"safe_regex": object{"regex": pattern}}}
 }

@@ -1,0 +1,23 @@
+package injector
+
+import "k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+// addEquipment plans what the routes of an effect need beside them. It is seen
+// by whoever sees the routes.
+func (p *planner) addEquipment(i int, effect Effect, routes *unstructured.Unstructured, where spot) {
+	e, ok := effect.(equipped)
+	if !ok {
+		return
+	}
+	exportTo, _ := exportedTo(routes)
+	obj, shown := e.equipment(p.faults[i].On.Namespace, exportTo, where)
+	p.refuse(i, "on", p.signWhole(obj))
+	p.plan.Edits = append(p.plan.Edits, Edit{Ref: refOf(obj), After: obj, Marker: shown, Fault: i})
+}
+
+// signWhole marks an object as created by the run.
+func (p *planner) signWhole(obj *unstructured.Unstructured) error {
+	m := newMark(p.until, p.by)
+	m.Created = true
+	return m.putWhole(obj, p.run)
+}
