@@ -59,6 +59,7 @@ func TestParseAccessLog(t *testing.T) {
 		{"a browser with quotes in its name", with("curl/7.88.1", `the "good" one`), []hit{abortedHit}},
 		{"a cluster with a subset", with("|80||", "|80|v1|"), []hit{{
 			at: abortedHit.at, flags: []string{"FI"}, cluster: "outbound|80|v1|inventory.shop.svc.cluster.local", route: "faultline-abc-0",
+			id: abortedHit.id,
 		}}},
 		{"JSON", jsonLine, []hit{abortedHit}},
 		{"JSON with nothing known", `{"start_time":"2026-11-23T05:46:54.874Z","response_flags":"-","upstream_cluster":null,"route_name":null}`, []hit{{

@@ -80,14 +80,13 @@ func TestStepDoesNotFight(t *testing.T) {
 			func(c *cluster) {
 				c.change(paymentsVS, func(vs *unstructured.Unstructured) { setRoutes(vs, removeRoutes(routesOf(vs), testRun)) })
 			},
-			`step 1 of VirtualService shop/payments: changed since it was planned: ` +
-				`has none of the routes ["faultline-7f3a-0" "faultline-7f3a-1"]: somebody took the fault out`,
+			`step 1 of VirtualService shop/payments: evicted: `,
 		},
 		"the mark of the filter": {
 			func(c *cluster) {
 				c.change(ourFilter, func(filter *unstructured.Unstructured) { unmark(filter, testRun) })
 			},
-			"step 1 of EnvoyFilter shop/faultline.7f3a: has no mark of run 7f3a that can be read: somebody took the fault out",
+			"step 1 of EnvoyFilter shop/faultline.7f3a: evicted: ",
 		},
 		"the filter": {
 			func(c *cluster) {
@@ -107,12 +106,39 @@ func TestStepDoesNotFight(t *testing.T) {
 				t.Fatal(err)
 			}
 			test.change(c)
-			if err := injection.Step(t.Context(), 1); err == nil || err.Error() != test.want {
-				t.Errorf("%v\nwant %s", err, test.want)
+			writes := len(c.writes)
+			if err := injection.Step(t.Context(), 1); err == nil || !strings.HasPrefix(err.Error(), test.want) {
+				t.Errorf("%v\nwant %s…", err, test.want)
+			}
+			if len(c.writes) > writes+1 || name == "the routes" && len(c.writes) > writes {
+				t.Errorf("it wrote %q", c.writes[writes:])
 			}
 			if err := injection.Step(t.Context(), 3); err == nil || !strings.HasSuffix(err.Error(), "there is none: the ramp has the steps 0 to 2") {
 				t.Errorf("a step too far: %v", err)
 			}
 		})
+	}
+}
+
+// The renderings of a step do not put back either, whoever calls them.
+func TestAStepIsMadeOnlyOnTheOneBefore(t *testing.T) {
+	c := newCluster(t, payments, paymentsRoutes)
+	in := c.injector()
+	injection, err := in.Inject(t.Context(), c.plan(in, testRun, rising()...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, edit := range injection.Edits() {
+		next, err := injection.next(edit, 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := next.again(c.get(edit.Ref), true); err != nil {
+			t.Errorf("%s: %v", edit.Ref, err)
+		}
+		clean := mustWithout(t, c.get(edit.Ref), testRun)
+		if _, err := next.again(clean, true); !errors.Is(err, errGone) {
+			t.Errorf("%s without the fault: %v", edit.Ref, err)
+		}
 	}
 }
