@@ -21,12 +21,6 @@ const (
 	barrierWidth = 32                    // proxies looked at side by side
 )
 
-// Where Envoy's config_dump shows what we write.
-const (
-	routesQuery    = "resource=dynamic_route_configs"
-	listenersQuery = "resource=dynamic_listeners"
-)
-
 // sight is one thing that one proxy must show, or show no longer.
 type sight struct {
 	proxy   observe.Proxy
@@ -96,13 +90,14 @@ func sights(edits []injector.Edit, faults []injector.Fault, proxies []observe.Pr
 		if service == "" {
 			service = on.Name + "." + on.Namespace
 		}
+		query := "resource=" + edit.Resource() // of the proxy's config_dump
 		for _, p := range proxies {
 			switch {
 			case !edit.MadeIn(p.Namespace, p.Pod, p.Labels, p.Gateway):
 			case len(edit.Pods) > 0:
-				all = append(all, sight{proxy: p, query: listenersQuery, edit: edit})
+				all = append(all, sight{proxy: p, query: query, edit: edit})
 			default:
-				all = append(all, sight{proxy: p, query: routesQuery, edit: edit, service: service})
+				all = append(all, sight{proxy: p, query: query, edit: edit, service: service})
 			}
 		}
 	}
@@ -163,25 +158,30 @@ func (t *trial) shows(ctx context.Context, s sight, present bool) (bool, error) 
 	if err != nil {
 		return false, err
 	}
-	shown, err := shows(dump, s.edit)
+	look := s.edit.ShownIn
+	if !present {
+		look = s.edit.LeftIn
+	}
+	shown, err := shows(dump, look)
 	return err == nil && shown == present, err
 }
 
-// shows reports whether a config_dump has the edit in force: in a route table,
-// or in a listener that takes connections. A listener that only drains keeps the
+// shows reports whether a config_dump has something in force: in a route table,
+// in a cluster, or in a listener that takes connections. A listener that only drains keeps the
 // old filters for connections that are closing.
-func shows(dump []byte, edit injector.Edit) (bool, error) {
+func shows(dump []byte, look func(config []byte) bool) (bool, error) {
 	var content struct {
 		Configs []struct {
 			RouteConfig json.RawMessage `json:"route_config"`
 			ActiveState json.RawMessage `json:"active_state"`
+			Cluster     json.RawMessage `json:"cluster"`
 		} `json:"configs"`
 	}
 	if err := json.Unmarshal(dump, &content); err != nil {
 		return false, fmt.Errorf("config_dump: %w", err)
 	}
 	for _, c := range content.Configs {
-		if edit.ShownIn(c.RouteConfig) || edit.ShownIn(c.ActiveState) {
+		if look(c.RouteConfig) || look(c.ActiveState) || look(c.Cluster) {
 			return true, nil
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -46,7 +47,16 @@ type Option func(*Runner)
 func WithLogger(l *slog.Logger) Option { return func(r *Runner) { r.log = l } }
 
 // WithProgress calls f for each step of a run, one call at a time.
-func WithProgress(f func(Event)) Option { return func(r *Runner) { r.progress = f } }
+func WithProgress(f func(Event)) Option {
+	var one sync.Mutex
+	return func(r *Runner) {
+		r.progress = func(e Event) {
+			one.Lock()
+			defer one.Unlock()
+			f(e)
+		}
+	}
+}
 
 // WithBarrierBudget bounds the wait for a change to reach every affected proxy.
 func WithBarrierBudget(d time.Duration) Option { return func(r *Runner) { r.barrier = d } }

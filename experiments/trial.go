@@ -23,8 +23,10 @@ type trial struct {
 	recorder   *observe.Recorder
 	load       loadgen.Load // with the run's headers and the entry's address
 	report     *Report
-	halted     string             // what a halt condition said
-	between    []observe.Ejection // noticed between the phases
+	injection  *injector.Injection // once the faults are in
+	steps      []step              // of the ramps, as far as they got
+	halted     string              // what a halt condition said
+	between    []observe.Ejection  // noticed between the phases
 }
 
 // prepare plans the run and begins to observe. Nothing is written to the mesh.

@@ -96,12 +96,13 @@ func (inj *Injection) place(ctx context.Context, edit Edit) error {
 			if err != nil {
 				return fmt.Errorf("read: %w", err)
 			}
+			if attempt > 0 && inj.arrived(edit, live) { // by an earlier try
+				return nil
+			}
 			if ours {
 				if evicted := inj.evicted(edit.Ref, live, false); evicted != nil {
 					return evicted // planning again would put it back
 				}
-			} else if inj.arrived(edit, live) {
-				return nil
 			}
 			if edit, err = edit.again(live, ours); err != nil {
 				return err
@@ -218,9 +219,23 @@ func (inj *Injection) Run() string {
 }
 
 // Edits returns what was written, or may have been, with After as the API
-// server stored it. It stays the same after a revert, so that one can look for
-// what must be gone.
+// server stored it; of the steps of a ramp, the last. It stays the same after a
+// revert, so that one can look for what must be gone.
 func (inj *Injection) Edits() []Edit {
+	var last []Edit
+	for _, edit := range inj.history() {
+		i := slices.IndexFunc(last, func(e Edit) bool { return e.Ref == edit.Ref && e.Fault == edit.Fault })
+		if i < 0 {
+			last = append(last, edit)
+		} else {
+			last[i] = edit
+		}
+	}
+	return last
+}
+
+// history returns all that was written, or may have been, in its order.
+func (inj *Injection) history() []Edit {
 	if inj == nil {
 		return nil
 	}

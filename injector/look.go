@@ -120,7 +120,7 @@ func (i *Injector) lookAtGateway(ctx context.Context, gateway string, w *world) 
 
 func (i *Injector) lookAtNamespaces(ctx context.Context, names []string, w *world) error {
 	for _, name := range names {
-		found, err := i.lookFor(ctx, "Namespace", namespaces, "", name)
+		found, err := i.lookFor(ctx, "Namespace", kubeNamespaces, "", name)
 		if err != nil {
 			return fmt.Errorf("%w; a Role in namespace %s can grant it, for blastRadius.namespaceLabel", err, name)
 		}

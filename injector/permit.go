@@ -44,7 +44,7 @@ func (i *Injector) permitted(ctx context.Context, limits BlastRadius, written []
 	if limits.NamespaceLabel == "" {
 		return nil
 	}
-	namespace, err := i.lookFor(ctx, "Namespace", namespaces, "", edit.After.GetNamespace())
+	namespace, err := i.lookFor(ctx, "Namespace", kubeNamespaces, "", edit.After.GetNamespace())
 	switch {
 	case err != nil:
 		return fmt.Errorf("blastRadius.namespaceLabel: %w", err)

@@ -128,7 +128,8 @@ func (p *planner) add(i int, f Fault) {
 func (p *planner) addCaller(i int, f Fault, service *unstructured.Unstructured, ports []servicePort) {
 	s := splice{
 		on: f.On, from: f.From, domain: p.domain, manyPorts: len(portsOf(service.Object)) > 1,
-		fault: f.Effect.istioFault(), headers: f.Headers, allTraffic: f.AllTraffic,
+		effect: f.Step(0).Effect, spot: spot{run: p.run, fault: i, port: ports[0].number, site: Caller},
+		headers: f.Headers, allTraffic: f.AllTraffic,
 		run: p.run, mark: newMark(p.until, p.by), children: delegates(p.virtualServices),
 	}
 	for _, port := range ports {
@@ -170,7 +171,10 @@ func (p *planner) addCaller(i int, f Fault, service *unstructured.Unstructured, 
 // a VirtualService.
 func (p *planner) edit(i int, f Fault, owner *unstructured.Unstructured, s splice) (err error) {
 	s.first, s.spare = p.numbers, (len(p.plan.Edits)+1)*spareRoutes
-	edit := Edit{Before: owner, Marker: routePrefix(p.run), Fault: i, percent: f.Effect.percent(), headers: f.Headers, splice: &s}
+	edit := Edit{
+		Before: owner, Marker: routePrefix(p.run), Fault: i, Signs: s.effect.signs(s.spot),
+		percent: f.Percent(), headers: f.Headers, splice: &s, rising: f,
+	}
 	if owner == nil {
 		edit.After, edit.Routes, err = s.create()
 	} else if err = p.mayEdit(owner); err == nil {
@@ -187,6 +191,7 @@ func (p *planner) edit(i int, f Fault, owner *unstructured.Unstructured, s splic
 	p.virtualServices = append(slices.DeleteFunc(p.virtualServices, func(vs *unstructured.Unstructured) bool {
 		return refOf(vs) == edit.Ref
 	}), edit.After)
+	p.addEquipment(i, s, edit.After)
 	p.plan.Edits = append(p.plan.Edits, edit)
 	p.note(i, neighbours(owner))
 	return nil

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -110,6 +111,14 @@ func (i *Injector) revertAll(ctx context.Context, undos []*undo) (failed []*undo
 		open, patience = next, longer(patience, calm)
 	}
 	return failed
+}
+
+// routesFirst sorts undos so that routes go before what they lead to.
+func routesFirst(undos []*undo) []*undo {
+	slices.SortStableFunc(undos, func(a, b *undo) int {
+		return strings.Compare(b.ref.Kind, a.ref.Kind) // VirtualService, ServiceEntry, EnvoyFilter
+	})
+	return undos
 }
 
 // budget gives ctx the default deadline if it has none.

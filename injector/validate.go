@@ -14,7 +14,7 @@ import (
 // faults as far as it can be told without looking at the mesh, or nil. No
 // faults at all are valid.
 func ValidateFaults(faults []Fault, limits BlastRadius) error {
-	reasons := append(limits.problems(), hidden(faults)...)
+	reasons := slices.Concat(limits.problems(), hidden(faults), unequalRamps(faults))
 	for i, f := range faults {
 		reasons = append(reasons, limits.refuses(i, f)...)
 	}
@@ -42,7 +42,7 @@ func (b BlastRadius) refuses(i int, f Fault) []Reason {
 		refuse("site", "%s: say Caller or Upstream, it decides what the fault can test", f.Site)
 	}
 	b.refuseScope(f, refuse)
-	b.refuseEffect(f.Effect, refuse)
+	b.refuseEffect(f, refuse)
 	return reasons
 }
 
@@ -165,17 +165,33 @@ func (b BlastRadius) refuseScope(f Fault, refuse refuser) {
 	}
 }
 
-func (b BlastRadius) refuseEffect(effect Effect, refuse refuser) {
-	if effect == nil {
+// refuseEffect reports what is wrong with the effect of a fault and its ramp.
+func (b BlastRadius) refuseEffect(f Fault, refuse refuser) {
+	if f.Effect == nil {
 		refuse("effect", "is missing")
 		return
 	}
-	for _, problem := range problems(effect.Validate()) {
+	found := problems(f.Effect.Validate())
+	for _, problem := range found {
 		field, text, _ := strings.Cut(problem.Error(), ": ")
 		refuse(field, "%s", text)
 	}
-	if limit := b.MaxPercent; limit > 0 && effect.percent() > limit {
-		refuse("percent", "%v is above blastRadius.maxPercent %v", effect.percent(), limit)
+	f.refuseRamp(refuse)
+	if len(found) > 0 {
+		return // there is nothing to render
+	}
+	if f.Site == Upstream {
+		if _, err := f.Effect.inPod(spot{}); err != nil {
+			refuse("site", "%v cannot be made there: %v", f.Effect, err)
+		}
+	}
+	percent := f.Percent()
+	if limit := b.MaxPercent; limit > 0 && percent > limit {
+		if _, own := f.Effect.(ramped); own {
+			refuse("percent", "%v is above blastRadius.maxPercent %v", percent, limit)
+		} else {
+			refuse("effect", "%v meets %v%% of the requests, which is above blastRadius.maxPercent %v", f.Effect, percent, limit)
+		}
 	}
 }
 
