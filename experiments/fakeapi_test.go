@@ -19,7 +19,8 @@ import (
 )
 
 // fakeAPI is an API server that keeps objects by their paths. It knows no
-// selectors, has no pods unless a test puts some in, and forwards no ports.
+// selectors, has no pods unless a test puts some in, forwards no ports, and lets
+// nobody watch.
 type fakeAPI struct {
 	server *httptest.Server
 	refuse func(*http.Request) int // the status to answer with instead, or 0
@@ -148,6 +149,8 @@ func (a *fakeAPI) serve(r *http.Request) (status int, answer any) {
 	if r.Method == http.MethodGet {
 		pod := path.Base(path.Dir(at))
 		switch kind, isList := kinds[path.Base(at)]; {
+		case r.URL.Query().Get("watch") != "":
+			return http.StatusForbidden, nil
 		case path.Base(at) == "log" && a.logs[pod] != "":
 			return http.StatusOK, raw(a.logs[pod])
 		case isList:
@@ -184,7 +187,7 @@ func (a *fakeAPI) serve(r *http.Request) (status int, answer any) {
 // kinds are those that the server knows.
 var kinds = map[string]string{
 	"virtualservices": "VirtualService", "envoyfilters": "EnvoyFilter", "destinationrules": "DestinationRule",
-	"services": "Service", "pods": "Pod",
+	"services": "Service", "pods": "Pod", "leases": "Lease",
 }
 
 // list returns the objects of a kind, in all namespaces or in one.

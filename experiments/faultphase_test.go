@@ -49,7 +49,8 @@ func TestAFaultThatReachesNoProxy(t *testing.T) {
 	if report.Verdict != Inconclusive || report.Reason != reason {
 		t.Errorf("got %s: %s\nwant Inconclusive: %s", report.Verdict, report.Reason, reason)
 	}
-	if got, want := api.written(), "PUT virtualservices/inventory, PUT virtualservices/inventory"; got != want {
+	lease := "leases/faultline-" + report.Run
+	if got, want := api.written(), "POST "+lease+", PUT virtualservices/inventory, PUT virtualservices/inventory, DELETE "+lease; got != want {
 		t.Errorf("written: %s, want %s", got, want)
 	}
 	if !report.Clean || !slices.Equal(report.Objects, []string{"VirtualService shop/inventory"}) {

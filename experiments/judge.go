@@ -11,7 +11,7 @@ import (
 func judge(r *Report, halted string, interrupted error) (Verdict, string) {
 	switch {
 	case halted != "":
-		return Halted, "halted: " + halted
+		return Halted, "halted: " + strings.TrimPrefix(halted, "halted: ")
 	case interrupted != nil:
 		return Inconclusive, fmt.Sprintf("the run was not completed: %v", interrupted)
 	}

@@ -2,6 +2,7 @@ package guard
 
 import (
 	"os"
+	"sync"
 	"sync/atomic"
 )
 
@@ -12,9 +13,13 @@ const (
 	markerValue = "pipe-v1"
 )
 
-// able is a fact about this process, as its arguments are: main has said that the
-// executable can be started once more as a guard.
-var able atomic.Bool
+// These two are facts about the process, as its arguments are: whether its main
+// has said that the executable can be started once more as a guard, and whether
+// somebody was told that it has not.
+var (
+	able atomic.Bool
+	told sync.Once
+)
 
 // Is reports whether this process was started to be a guard. It does so once:
 // what the guard itself starts, such as a credential plugin, is none.
@@ -29,3 +34,6 @@ func Enable() { able.Store(true) }
 
 // Enabled reports whether this process can have guards.
 func Enabled() bool { return able.Load() }
+
+// OnceUnable calls tell the first time in this process.
+func OnceUnable(tell func()) { told.Do(tell) }

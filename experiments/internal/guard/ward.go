@@ -10,7 +10,6 @@ import (
 	"os"
 	"time"
 
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/client-go/rest"
 
 	"github.com/faultline-mesh/faultline/injector"
@@ -20,9 +19,8 @@ import (
 const (
 	linger      = 5 * time.Second        // to go on looking for a write that was on its way
 	lookEvery   = 200 * time.Millisecond // between two looks
-	lookLimit   = 10 * time.Second       // for one look: an API server that hangs is asked again
-	reachLimit  = 10 * time.Second       // for the first answer of the cluster
 	revertLimit = 2 * time.Minute        // for an API server that is away to come back
+	reachLimit  = 10 * time.Second       // for the first answer of the cluster
 )
 
 // reverter is what a guard needs of an injector.Injector.
@@ -36,15 +34,16 @@ func Main(ctx context.Context) int {
 	stand()
 	w := &ward{out: os.Stdout, err: os.Stderr, connect: func(config *rest.Config) (reverter, error) {
 		return injector.New(config)
-	}, linger: linger, look: lookEvery, beat: beatEvery}
+	}, linger: linger, look: lookEvery, limit: revertLimit, beat: beatEvery}
 	return w.serve(ctx, os.Stdin)
 }
 
 // ward is the guard's own end.
 type ward struct {
-	out, err           io.Writer // to the parent while it listens, and to whoever reads its stderr
-	connect            func(*rest.Config) (reverter, error)
-	linger, look, beat time.Duration
+	out, err            io.Writer // to the parent while it listens, and to whoever reads its stderr
+	connect             func(*rest.Config) (reverter, error)
+	linger, look, limit time.Duration
+	beat                time.Duration // of the parent
 
 	task     Task
 	reverter reverter
@@ -137,51 +136,32 @@ func (w *ward) watch(ctx context.Context, words <-chan string) int {
 }
 
 // revert takes the run out of the mesh, and keeps looking whether some more of it
-// arrives.
+// arrives: a write of the parent may still have been on its way.
 func (w *ward) revert(ctx context.Context) int {
-	ctx, cancel := context.WithTimeout(ctx, revertLimit)
+	ctx, cancel := context.WithTimeoutCause(ctx, w.limit, fmt.Errorf("the guard gave up after %s", w.limit))
 	defer cancel()
-	began, last := time.Now(), error(nil)
+	began := time.Now()
 	for clean := began; time.Since(clean) < w.linger; {
-		found, err := w.takeOut(ctx)
+		err := w.reverter.RevertRun(ctx, w.task.Run, w.task.Namespaces...)
+		_, nothing := errors.AsType[*injector.UnknownRunError](err)
 		switch {
-		case err == nil && found:
-			w.say("took run %s out of the mesh after %s", w.task.Run, time.Since(clean).Round(time.Millisecond))
+		case err == nil:
+			w.say("took run %s out of the mesh, %s after it was alone", w.task.Run, time.Since(began).Round(time.Millisecond))
 			clean = time.Now()
-		case err != nil:
-			clean = time.Now()
-			if last == nil {
-				w.say("it goes on trying to revert run %s: %v", w.task.Run, err)
-			}
-			if isRefused(err) || ctx.Err() != nil {
-				w.say("NOT REVERTED: %v; finish with: faultline revert --run %s", err, w.task.Run)
-				return exitNotReverted
-			}
+		case !nothing:
+			w.say("%v", err)
+			return exitNotReverted
 		}
-		last = err
 		timer := time.NewTimer(w.look)
 		select {
 		case <-timer.C:
 		case <-ctx.Done():
+			timer.Stop()
+			return exitDone // it was clean when it was last looked at
 		}
 	}
 	return exitDone
 }
-
-// takeOut reverts the run once, and says whether there was anything of it.
-func (w *ward) takeOut(ctx context.Context) (found bool, err error) {
-	ctx, cancel := context.WithTimeout(ctx, lookLimit)
-	defer cancel()
-	err = w.reverter.RevertRun(ctx, w.task.Run, w.task.Namespaces...)
-	if _, unknown := errors.AsType[*injector.UnknownRunError](err); unknown {
-		return false, nil
-	}
-	return true, err
-}
-
-// isRefused reports whether the API server will not let us write, however often
-// it is asked.
-func isRefused(err error) bool { return apierrors.IsForbidden(err) || apierrors.IsUnauthorized(err) }
 
 // tell says something to the parent.
 func (w *ward) tell(format string, args ...any) {
