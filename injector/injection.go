@@ -145,11 +145,13 @@ func (inj *Injection) mayWrite(ctx context.Context, ref Ref) error {
 	return inj.injector.mayWrite(ctx, refs...)
 }
 
-// arrived says whether live shows that an earlier try to write edit, whose
-// answer was another's, had arrived all the same; then it is recorded. The run's
-// Lease is ours alone, so a mark of the run is ours too.
+// arrived says whether live shows that an earlier try to write edit had arrived,
+// though its answer said otherwise; then it is recorded. The run's Lease is ours
+// alone, so this very mark is ours too.
 func (inj *Injection) arrived(edit Edit, live *unstructured.Unstructured) bool {
-	if !carries(live, inj.run) {
+	key := annotationPrefix + inj.run
+	text, found := live.GetAnnotations()[key]
+	if !found || text != edit.After.GetAnnotations()[key] {
 		return false
 	}
 	edit.After = live
