@@ -73,7 +73,9 @@ func (t *trial) proven(ctx context.Context, body func(context.Context) error) er
 // also reverts, and that may be what is noticed first.
 func (t *trial) orHalted(ctx context.Context, err error) error {
 	halted, ok := errors.AsType[*injector.HaltedError](err)
-	if _, evicted := errors.AsType[*injector.EvictedError](err); evicted {
+	_, evicted := errors.AsType[*injector.EvictedError](err)
+	_, lost := errors.AsType[*injector.LeaseLostError](err)
+	if evicted || lost {
 		asking, stop := context.WithTimeout(context.WithoutCancel(ctx), haltBudget)
 		defer stop()
 		for _, namespace := range t.written() {

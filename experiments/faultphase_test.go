@@ -137,9 +137,11 @@ func TestExpiredFaultsAreReverted(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := in.Inject(t.Context(), plan); err != nil {
+	injection, err := in.Inject(t.Context(), plan)
+	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() { _ = injection.Revert(context.WithoutCancel(t.Context())) }) // ends the renewals of its Lease
 	target := newTarget(t)
 	left := api.content(t)
 	if _, err := api.runner(t).Run(t.Context(), target.faulted()); err != nil {

@@ -27,6 +27,7 @@ type trial struct {
 	report     *Report
 	halted     string             // what a halt condition, or the halt flag, said
 	guard      *guard.Guard       // nil without one
+	unloaded   bool               // no request is sent
 	between    []observe.Ejection // noticed between the phases
 }
 
