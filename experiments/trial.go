@@ -86,7 +86,7 @@ func (t *trial) revertStale(ctx context.Context) error {
 	}
 	left, err := t.injector.Leftovers(ctx, t.namespaces()...)
 	if err != nil {
-		return fmt.Errorf("look for leftovers: %w", err)
+		return err
 	}
 	left = slices.DeleteFunc(left, func(l injector.Leftover) bool { return l.State == injector.Live })
 	if len(left) == 0 {
