@@ -33,16 +33,17 @@ func (r *Runner) Hold(ctx context.Context, e Experiment, length time.Duration) (
 		return t.haltedBefore(err)
 	}
 	t.startGuard()
-	var since time.Time
+	held := time.Duration(-1) // not at all
 	err = t.withFaults(ctx, func(inForce context.Context) error {
-		since = time.Now()
+		since := time.Now()
+		defer func() { held = time.Since(since) }()
 		return t.hold(inForce, since.Add(length))
 	})
 	interrupted, notReverted := separate(err)
-	if ctx.Err() != nil && errors.Is(interrupted, context.Cause(ctx)) && !since.IsZero() {
+	if ctx.Err() != nil && errors.Is(interrupted, context.Cause(ctx)) && held >= 0 {
 		interrupted = nil // that is how it was meant to end
 	}
-	t.report.Verdict, t.report.Reason = judgeHold(t.report, t.halted, interrupted, time.Since(since))
+	t.report.Verdict, t.report.Reason = judgeHold(t.report, t.halted, interrupted, held)
 	t.tell("verdict", fmt.Sprintf("%s: %s", t.report.Verdict, t.report.Reason))
 	return t.report, notReverted
 }
@@ -81,12 +82,12 @@ func (t *trial) whom() string {
 }
 
 // judgeHold is judge for faults that were only held.
-func judgeHold(r *Report, halted string, interrupted error, lasted time.Duration) (Verdict, string) {
+func judgeHold(r *Report, halted string, interrupted error, held time.Duration) (Verdict, string) {
 	if halted != "" || interrupted != nil {
 		return judge(r, halted, interrupted)
 	}
 	if reason := lagging(r); reason != "" {
 		return Inconclusive, reason
 	}
-	return Held, fmt.Sprintf("in force on %s, for %s", r.Injected.reach(), lasted.Round(100*time.Millisecond))
+	return Held, fmt.Sprintf("in force on %s, for %s", r.Injected.reach(), held.Round(100*time.Millisecond))
 }

@@ -62,6 +62,9 @@ func (r *Runner) newTrial(e Experiment) *trial {
 // begin plans the run, which may last for so long.
 func (t *trial) begin(ctx context.Context, longest time.Duration) (err error) {
 	t.tell("plan", "planning "+t.experiment.Title)
+	if err := t.mayBegin(ctx); err != nil {
+		return err
+	}
 	if err := t.revertStale(ctx); err != nil {
 		return err
 	}
@@ -73,6 +76,20 @@ func (t *trial) begin(ctx context.Context, longest time.Duration) (err error) {
 	}
 	t.mesh, err = observe.New(t.config)
 	return err
+}
+
+// mayBegin looks for halt flags before anything is done. Who may not see them is
+// told so by the plan, or refused at the first write.
+func (t *trial) mayBegin(ctx context.Context) error {
+	if len(t.experiment.Faults) == 0 {
+		return nil
+	}
+	for _, namespace := range t.namespaces() {
+		if halted, err := t.injector.Halted(ctx, namespace); err == nil && halted != nil {
+			return halted
+		}
+	}
+	return nil
 }
 
 // revertStale takes out what runs that died have left where this one is going to

@@ -102,9 +102,9 @@ func killguards(ts *testscript.TestScript, _ bool, _ []string) {
 	ts.Check(err)
 	killed := 0
 	for _, file := range files {
-		environ, err := os.ReadFile(file)
-		if err != nil || !strings.Contains(string(environ), "\x00FAULTLINE_GUARD=") ||
-			!strings.Contains(string(environ)+"\x00", "\x00WORK="+ts.Getenv("WORK")+"\x00") {
+		content, err := os.ReadFile(file)
+		environ := "\x00" + string(content)
+		if err != nil || !strings.Contains(environ, "\x00FAULTLINE_GUARD=") || !strings.Contains(environ, "\x00WORK="+ts.Getenv("WORK")+"\x00") {
 			continue
 		}
 		pid, err := strconv.Atoi(filepath.Base(filepath.Dir(file)))
