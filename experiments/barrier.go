@@ -162,14 +162,14 @@ func (t *trial) shows(ctx context.Context, s sight, present bool) (bool, error) 
 	if !present {
 		look = s.edit.LeftIn
 	}
-	shown, err := shows(dump, look)
+	shown, err := inForce(dump, look)
 	return err == nil && shown == present, err
 }
 
-// shows reports whether a config_dump has something in force: in a route table,
-// in a cluster, or in a listener that takes connections. A listener that only drains keeps the
-// old filters for connections that are closing.
-func shows(dump []byte, look func(config []byte) bool) (bool, error) {
+// inForce reports whether a config_dump shows something in force: in a route
+// table, in a cluster, or in a listener that takes connections. A listener that
+// only drains keeps the old filters for connections that are closing.
+func inForce(dump []byte, shows func(config []byte) bool) (bool, error) {
 	var content struct {
 		Configs []struct {
 			RouteConfig json.RawMessage `json:"route_config"`
@@ -181,7 +181,7 @@ func shows(dump []byte, look func(config []byte) bool) (bool, error) {
 		return false, fmt.Errorf("config_dump: %w", err)
 	}
 	for _, c := range content.Configs {
-		if look(c.RouteConfig) || look(c.ActiveState) || look(c.Cluster) {
+		if shows(c.RouteConfig) || shows(c.ActiveState) || shows(c.Cluster) {
 			return true, nil
 		}
 	}
