@@ -38,7 +38,7 @@ func (r *Runner) prepare(ctx context.Context, e Experiment) (t *trial, err error
 		}
 	}()
 	t.tell("plan", "planning "+e.Title)
-	if err := t.revertExpired(ctx); err != nil {
+	if err := t.revertStale(ctx); err != nil {
 		return t, err
 	}
 	if t.plan, err = r.plan(ctx, t.report.Run, e); err != nil {
@@ -63,26 +63,17 @@ func (r *Runner) prepare(ctx context.Context, e Experiment) (t *trial, err error
 	return t, err
 }
 
-// revertExpired takes out what runs that died have left where this one is going
+// revertStale takes out what runs that died have left where this one is going
 // to write. Without faults it has no business there.
-func (t *trial) revertExpired(ctx context.Context) error {
+func (t *trial) revertStale(ctx context.Context) error {
 	if len(t.experiment.Faults) == 0 {
 		return nil
 	}
-	for _, namespace := range t.namespaces() {
-		leftovers, err := t.injector.Leftovers(ctx, namespace)
-		if err != nil {
-			return fmt.Errorf("look for leftovers: %w", err)
-		}
-		expired := slices.DeleteFunc(leftovers, func(l injector.Leftover) bool { return !l.Expired })
-		for _, l := range expired {
-			t.log.Info("reverting an expired fault", "object", l.Ref.String(), "run", l.Run)
-		}
-		if err := t.injector.RevertLeftovers(ctx, expired); err != nil {
-			return err
-		}
+	reverted, err := t.injector.RevertStale(ctx, t.namespaces()...)
+	for _, l := range reverted {
+		t.log.Info("reverted a stale fault", "object", l.Ref.String(), "run", l.Run, "why", l.Why)
 	}
-	return nil
+	return err
 }
 
 // namespaces are where the observed proxies live: those of the faults and of the

@@ -16,21 +16,39 @@ import (
 // fieldManager is who the API server says made our changes.
 const fieldManager = "faultline"
 
-// A write that meets a conflict, and a revert that meets trouble, is tried
-// attempts times in all, with pauses from firstPause on, each twice the one
-// before: 1.3 seconds together.
+// A write that meets a conflict is tried attempts times in all, with pauses
+// from firstPause on, each twice the one before: 1.3 seconds together. A revert
+// that meets trouble goes on with pauses up to longestPause.
 const (
-	attempts   = 8
-	firstPause = 10 * time.Millisecond
+	attempts     = 8
+	firstPause   = 10 * time.Millisecond
+	longestPause = time.Second
 )
 
 // pause waits before the given attempt, not at all before the first, and
 // returns the cause when ctx ends.
 func pause(ctx context.Context, attempt int) error {
-	if attempt == 0 || ctx.Err() != nil {
+	if attempt == 0 {
+		return sleep(ctx, 0)
+	}
+	return sleep(ctx, firstPause<<(attempt-1))
+}
+
+// longer is how long to wait after having waited for d: not at all when all is
+// calm.
+func longer(d time.Duration, calm bool) time.Duration {
+	if calm {
+		return 0
+	}
+	return min(max(2*d, firstPause), longestPause)
+}
+
+// sleep waits for d, and returns the cause when ctx ends.
+func sleep(ctx context.Context, d time.Duration) error {
+	if d <= 0 || ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	timer := time.NewTimer(firstPause << (attempt - 1))
+	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
 	case <-timer.C:

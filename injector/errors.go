@@ -41,21 +41,22 @@ func refused(reasons []Reason) error {
 	return &RefusedError{Reasons: reasons}
 }
 
-// UnknownRunError says that no object in the mesh carries a mark of the run.
+// UnknownRunError says that no object that was looked at carries a mark of the
+// run.
 type UnknownRunError struct {
 	Run string
 }
 
 // Error names the run.
 func (e *UnknownRunError) Error() string {
-	return fmt.Sprintf("no VirtualService or EnvoyFilter carries a mark of run %q", e.Run)
+	return fmt.Sprintf("no VirtualService, EnvoyFilter or Lease carries a mark of run %q", e.Run)
 }
 
 // NotRevertedError says that a run's mark remains, or may remain, on objects.
 // It wraps the causes, one per object.
 type NotRevertedError struct {
 	Run   string
-	Refs  []Ref // objects not known to be clean, in the order they were tried
+	Refs  []Ref // objects not known to be clean, in the order they were tried; none when they could not be found out
 	Cause error
 }
 
@@ -68,6 +69,9 @@ func (e *NotRevertedError) Error() string {
 	whose := "run " + e.Run
 	if e.Run == "" {
 		whose = "a run that nothing names"
+	}
+	if len(names) == 0 {
+		names = []string{"objects that could not be read"}
 	}
 	return fmt.Sprintf("NOT REVERTED: %s may still have its mark on %s\nfinish with:\n  %s\nbecause: %v",
 		whose, strings.Join(names, ", "), strings.Join(e.Commands(), "\n  "), e.Cause)
@@ -92,7 +96,11 @@ func (e *NotRevertedError) Commands() []string {
 
 // kubectlRevert returns the command that does by hand what reverting does.
 func kubectlRevert(ref Ref, run string) string {
-	resource := strings.ToLower(ref.Kind) + "s." + istioGroup
+	where, err := ref.resource()
+	if err != nil {
+		return "# " + err.Error()
+	}
+	resource := where.GroupResource().String()
 	switch {
 	case run == "":
 		return fmt.Sprintf("kubectl -n %s label %s %s %s-", ref.Namespace, resource, ref.Name, labelFaulted)

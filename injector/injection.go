@@ -12,27 +12,63 @@ import (
 )
 
 // Injection is a run's faults as they were written. Whoever has one must call
-// Revert; if that process dies, what is on the objects is enough for anyone
-// else to do it (see [Injector.RevertRun]). It is safe for concurrent use.
+// Revert: until then it renews the run's Lease each second, in a goroutine, so
+// that others know the run is alive. If the process dies, what is on the
+// objects is enough for anyone else to take them out (see
+// [Injector.RevertStale]). It is safe for concurrent use.
 type Injection struct {
 	injector *Injector
 	run      string
 
+	trouble context.Context         // ends, with the cause, when the run is no longer what it was
+	end     context.CancelCauseFunc // ends trouble; the first cause counts
+	over    context.Context         // ends when the revert begins
+	revoke  context.CancelFunc      // ends over
+
+	writing sync.Mutex // held over a write and its record
+
 	mu      sync.Mutex
+	lease   *undo   // nil when there is none, or no longer
+	keeper  *keeper // nil when nothing is renewed
 	edits   []Edit
 	pending []Ref // not known to be clean, in the order they were written
-	doubt   map[Ref]bool
+	doubt   map[Ref]*doubt
 }
 
-// Inject writes the edits of plan in their order. The Injection is never nil
-// and holds what was written, and what may have been, also when there is an
-// error: register Revert before looking at the error. When an object has
-// changed since it was planned, its edit is planned again on what is there, or
-// the injection ends with an error when the edit is no longer right.
+// errOver is why nothing is written any more.
+var errOver = errors.New("the run is being reverted")
+
+func (i *Injector) newInjection(ctx context.Context, run string) *Injection {
+	inj := &Injection{injector: i, run: run, doubt: map[Ref]*doubt{}}
+	ctx = context.WithoutCancel(ctx)
+	inj.trouble, inj.end = context.WithCancelCause(ctx)
+	inj.over, inj.revoke = context.WithCancel(ctx)
+	return inj
+}
+
+// Inject creates the run's Lease, and then writes the edits of plan in their
+// order. The Injection is never nil and holds what was written, and what may
+// have been, also when there is an error: register Revert before looking at the
+// error. When an object has changed since it was planned, its edit is planned
+// again on what is there, or the injection ends with an error when the edit is
+// no longer right. Before each write the halt flags of the object's namespace
+// and of the Lease's are looked for; one that is set is a *[HaltedError].
 func (i *Injector) Inject(ctx context.Context, plan Plan) (*Injection, error) {
-	inj := &Injection{injector: i, run: plan.Run, doubt: map[Ref]bool{}}
-	if len(plan.Edits) > 0 && !plan.Until.After(i.Now()) {
+	inj := i.newInjection(ctx, plan.Run)
+	if len(plan.Edits) == 0 {
+		return inj, nil
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	defer context.AfterFunc(inj.trouble, func() { cancel(context.Cause(inj.trouble)) })()
+	if err := i.mayWrite(ctx, plan.refs()...); err != nil {
+		return inj, fmt.Errorf("inject run %s: %w", plan.Run, err)
+	}
+	if !plan.Until.After(i.Now()) { // asked after the first answer has set the clock
 		return inj, fmt.Errorf("inject run %s: its faults are stale since %s", plan.Run, plan.Until)
+	}
+	if err := inj.claim(ctx, plan); err != nil {
+		return inj, fmt.Errorf("inject run %s: %w", plan.Run, err)
 	}
 	for _, edit := range plan.Edits {
 		if err := inj.place(ctx, edit); err != nil {
@@ -44,6 +80,8 @@ func (i *Injector) Inject(ctx context.Context, plan Plan) (*Injection, error) {
 
 // place writes one edit and records it unless it surely was not written.
 func (inj *Injection) place(ctx context.Context, edit Edit) error {
+	inj.writing.Lock()
+	defer inj.writing.Unlock()
 	again := inj.holds(edit.Ref) // an earlier edit of this run made a newer version
 	ours := again
 	var err error
@@ -56,9 +94,15 @@ func (inj *Injection) place(ctx context.Context, edit Edit) error {
 			if err != nil {
 				return fmt.Errorf("read: %w", err)
 			}
+			if !ours && inj.arrived(edit, live) {
+				return nil
+			}
 			if edit, err = edit.again(live, ours); err != nil {
 				return err
 			}
+		}
+		if err := inj.mayWrite(ctx, edit.Ref); err != nil {
+			return err
 		}
 		var stored *unstructured.Unstructured
 		stored, err = inj.write(ctx, edit)
@@ -69,6 +113,11 @@ func (inj *Injection) place(ctx context.Context, edit Edit) error {
 			return nil
 		case apierrors.IsConflict(err) && edit.Before != nil:
 			again = true
+		case apierrors.IsAlreadyExists(err):
+			if live, readErr := inj.injector.get(ctx, edit.Ref); readErr == nil && inj.arrived(edit, live) {
+				return nil
+			}
+			return err
 		case isRefusal(err):
 			return err
 		default:
@@ -79,6 +128,35 @@ func (inj *Injection) place(ctx context.Context, edit Edit) error {
 	return err
 }
 
+// mayWrite says why nothing may be written to ref now.
+func (inj *Injection) mayWrite(ctx context.Context, ref Ref) error {
+	if inj.over.Err() != nil {
+		return errOver
+	}
+	if inj.trouble.Err() != nil {
+		return context.Cause(inj.trouble)
+	}
+	inj.mu.Lock()
+	refs := []Ref{ref}
+	if inj.lease != nil {
+		refs = append(refs, inj.lease.ref)
+	}
+	inj.mu.Unlock()
+	return inj.injector.mayWrite(ctx, refs...)
+}
+
+// arrived says whether live shows that an earlier try to write edit, whose
+// answer was another's, had arrived all the same; then it is recorded. The run's
+// Lease is ours alone, so a mark of the run is ours too.
+func (inj *Injection) arrived(edit Edit, live *unstructured.Unstructured) bool {
+	if !carries(live, inj.run) {
+		return false
+	}
+	edit.After = live
+	inj.record(edit, false)
+	return true
+}
+
 func (inj *Injection) write(ctx context.Context, edit Edit) (*unstructured.Unstructured, error) {
 	if edit.Before == nil {
 		return inj.injector.create(ctx, edit.After)
@@ -87,20 +165,37 @@ func (inj *Injection) write(ctx context.Context, edit Edit) (*unstructured.Unstr
 }
 
 // record notes an edit as written, or with doubt as perhaps written.
-func (inj *Injection) record(edit Edit, doubt bool) {
+func (inj *Injection) record(edit Edit, perhaps bool) {
 	inj.mu.Lock()
 	defer inj.mu.Unlock()
 	inj.edits = append(inj.edits, edit)
 	if !slices.Contains(inj.pending, edit.Ref) {
 		inj.pending = append(inj.pending, edit.Ref)
 	}
-	inj.doubt[edit.Ref] = inj.doubt[edit.Ref] || doubt
+	delete(inj.doubt, edit.Ref) // what was written now leaves no room for an older write
+	if perhaps {
+		inj.doubt[edit.Ref] = &doubt{}
+		if edit.Before != nil {
+			inj.doubt[edit.Ref].version = edit.Before.GetResourceVersion()
+		}
+	}
 }
 
 func (inj *Injection) holds(ref Ref) bool {
 	inj.mu.Lock()
 	defer inj.mu.Unlock()
 	return slices.Contains(inj.pending, ref)
+}
+
+// namespaces returns where the injection has its Lease and objects.
+func (inj *Injection) namespaces() []string {
+	inj.mu.Lock()
+	defer inj.mu.Unlock()
+	refs := slices.Clone(inj.pending)
+	if inj.lease != nil {
+		refs = append(refs, inj.lease.ref)
+	}
+	return namespacesOf(refs)
 }
 
 // Run returns the name of the run; "" for a nil Injection.
@@ -123,48 +218,78 @@ func (inj *Injection) Edits() []Edit {
 	return slices.Clone(inj.edits)
 }
 
-// Revert takes the run out of every object that Inject touched, the last one
-// first, and reads each back. It keeps what others changed meanwhile. It tries
-// all of them; what cannot be proven clean is in the *[NotRevertedError]. It
-// may be called again, then only for what was left, from several goroutines,
-// and on nil. Give it a context that outlives the experiment's.
+// Revert stops renewing the Lease, takes the run out of every object that
+// Inject touched, the last one first, reads each back, and deletes the Lease
+// when all are clean. It keeps what others changed meanwhile. Through trouble
+// that may pass (conflicts, 5xx, 429, a network that is away) it goes on until
+// ctx ends, or for 30 s when ctx has no deadline; a refusal ends it at once, for
+// that object. What cannot be proven clean is in the *[NotRevertedError]; the
+// Lease is then left and goes stale. Revert may be called again, then only for
+// what was left, from several goroutines, and on nil. Give it a context that
+// outlives the experiment's.
 func (inj *Injection) Revert(ctx context.Context) error {
 	if inj == nil {
 		return nil
 	}
+	inj.revoke()
+	inj.writing.Lock() // a write under way is recorded first
+	defer inj.writing.Unlock()
 	inj.mu.Lock()
-	pending := slices.Clone(inj.pending)
+	keeper := inj.keeper
 	inj.mu.Unlock()
-	slices.Reverse(pending)
-
-	var failed []Ref
-	var errs []error
-	for _, ref := range pending {
-		if err := inj.revert(ctx, ref); err != nil {
-			failed, errs = append(failed, ref), append(errs, err)
-		}
+	if keeper != nil {
+		keeper.stop()
 	}
-	return notReverted(inj.run, failed, errs)
-}
-
-// revert takes the run out of one object and strikes it off the list.
-func (inj *Injection) revert(ctx context.Context, ref Ref) error {
-	inj.mu.Lock()
-	doubt := inj.doubt[ref]
-	inj.mu.Unlock()
-	if err := inj.injector.revertObject(ctx, ref, inj.run, doubt); err != nil {
+	if err := inj.undo(ctx, inj.objects()); err != nil {
 		return err
 	}
 	inj.mu.Lock()
+	lease := inj.lease
+	inj.mu.Unlock()
+	if lease == nil {
+		return nil
+	}
+	return inj.undo(ctx, []*undo{lease})
+}
+
+// objects returns what is to be undone, the last one first.
+func (inj *Injection) objects() []*undo {
+	inj.mu.Lock()
 	defer inj.mu.Unlock()
-	inj.pending = slices.DeleteFunc(inj.pending, func(other Ref) bool { return other == ref })
-	return nil
+	var undos []*undo
+	for _, ref := range slices.Backward(inj.pending) {
+		undos = append(undos, &undo{ref: ref, run: inj.run, doubt: inj.doubt[ref]})
+	}
+	return undos
+}
+
+// undo takes undos out and strikes them off the list.
+func (inj *Injection) undo(ctx context.Context, undos []*undo) error {
+	failed := inj.injector.revertAll(ctx, undos)
+	inj.mu.Lock()
+	defer inj.mu.Unlock()
+	for _, u := range undos {
+		if slices.Contains(failed, u) {
+			continue
+		}
+		inj.pending = slices.DeleteFunc(inj.pending, func(ref Ref) bool { return ref == u.ref })
+		if inj.lease == u {
+			inj.lease = nil
+		}
+	}
+	return notReverted(inj.run, failed)
 }
 
 // notReverted returns a *NotRevertedError, or nil when nothing failed.
-func notReverted(run string, failed []Ref, errs []error) error {
+func notReverted(run string, failed []*undo) error {
 	if len(failed) == 0 {
 		return nil
 	}
-	return &NotRevertedError{Run: run, Refs: failed, Cause: errors.Join(errs...)}
+	e := &NotRevertedError{Run: run}
+	var causes []error
+	for _, u := range failed {
+		e.Refs, causes = append(e.Refs, u.ref), append(causes, u.trouble)
+	}
+	e.Cause = errors.Join(causes...)
+	return e
 }

@@ -8,6 +8,7 @@ import (
 	"os/user"
 	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/rest"
@@ -33,6 +34,8 @@ type Injector struct {
 	clock  *serverClock
 	by     string
 	domain string
+
+	leaseDuration time.Duration
 }
 
 // Option changes how an [Injector] works.
@@ -91,7 +94,9 @@ func NewForClient(client dynamic.Interface, options ...Option) (*Injector, error
 }
 
 func newInjector(client dynamic.Interface, clock *serverClock, options ...Option) (*Injector, error) {
-	i := &Injector{client: client, clock: clock, by: self(), domain: DefaultClusterDomain}
+	i := &Injector{
+		client: client, clock: clock, by: self(), domain: DefaultClusterDomain, leaseDuration: DefaultLeaseDuration,
+	}
 	for _, option := range options {
 		if err := option(i); err != nil {
 			return nil, fmt.Errorf("injector: %w", err)
@@ -119,12 +124,37 @@ func (i *Injector) Now() time.Time { return i.clock.now() }
 // Plan reads the cluster and decides what to write so that run's requests meet
 // the faults, within limits. It writes nothing. until is when the faults are
 // stale, whatever becomes of this process. A plan that cannot be made, or would
-// not mean what it says, is a *[RefusedError] with every reason found. Several
-// runs can be planned at once.
+// not mean what it says, is a *[RefusedError] with every reason found; one for
+// a namespace with a halt flag is a *[HaltedError]. Several runs can be planned
+// at once.
 func (i *Injector) Plan(ctx context.Context, run string, faults []Fault, limits BlastRadius, until time.Time) (Plan, error) {
 	w, err := i.look(ctx, faults, limits)
 	if err != nil {
 		return Plan{}, fmt.Errorf("plan run %s: %w", run, err)
 	}
-	return makePlan(w, request{run: run, by: i.by, until: until, now: i.Now(), faults: faults, limits: limits})
+	plan, err := makePlan(w, request{run: run, by: i.by, until: until, now: i.Now(), faults: faults, limits: limits})
+	if err != nil {
+		return Plan{}, err
+	}
+	err = i.mayWrite(ctx, plan.refs()...)
+	if apierrors.IsForbidden(err) { // who may only look, may plan
+		plan.Notes = append(plan.Notes, fmt.Sprintf("whether a halt flag is set cannot be told: %v", err))
+		return plan, nil
+	}
+	if err != nil {
+		return Plan{}, fmt.Errorf("plan run %s: %w", run, err)
+	}
+	return plan, nil
+}
+
+// refs returns the objects that the plan is going to write, the Lease first.
+func (p Plan) refs() []Ref {
+	if len(p.Edits) == 0 {
+		return nil
+	}
+	refs := []Ref{p.Lease}
+	for _, edit := range p.Edits {
+		refs = append(refs, edit.Ref)
+	}
+	return refs
 }

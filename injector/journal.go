@@ -18,19 +18,24 @@ const (
 	annotationPrefix = "faultline.dev/run."    // followed by the run
 )
 
+// markVersion is the format of the marks that this faultline writes.
+const markVersion = 1
+
 // mark is what a run leaves on an object it edits or creates, in the same
 // write: all that is needed to take the edit out again, by anyone.
 type mark struct {
+	V       int       `json:"v"`                 // markVersion
 	Until   time.Time `json:"until"`             // when the fault is stale; whole seconds, UTC
 	By      string    `json:"by"`                // who made it
+	Lease   string    `json:"lease,omitempty"`   // namespace/name of the run's Lease; none on the Lease itself
 	Routes  []string  `json:"routes,omitempty"`  // names of the routes put in
 	Created bool      `json:"created,omitempty"` // the object itself is ours
-	SHA     string    `json:"sha"`               // fingerprint of what was put in
+	SHA     string    `json:"sha,omitempty"`     // fingerprint of what was put in
 }
 
 // newMark returns a mark that names nothing put in yet.
 func newMark(until time.Time, by string) mark {
-	return mark{Until: until.UTC().Truncate(time.Second), By: by}
+	return mark{V: markVersion, Until: until.UTC().Truncate(time.Second), By: by}
 }
 
 // parseMark reads an annotation that a run left. Unknown members are let
@@ -44,6 +49,21 @@ func parseMark(annotation string) (mark, error) {
 		return mark{}, errors.New("until is missing")
 	}
 	return m, nil
+}
+
+// strange says what about a mark that can be read is not of this faultline's
+// making, or "".
+func strange(annotation string) string {
+	var m mark
+	decoder := json.NewDecoder(strings.NewReader(annotation))
+	decoder.DisallowUnknownFields()
+	switch err := decoder.Decode(&m); {
+	case err != nil:
+		return fmt.Sprintf("its mark is of another version of faultline: %v", err)
+	case m.V != markVersion:
+		return fmt.Sprintf("its mark is of another version of faultline: v is %d, not %d", m.V, markVersion)
+	}
+	return ""
 }
 
 // put writes m as run's mark onto obj.

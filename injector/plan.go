@@ -15,6 +15,7 @@ import (
 type Plan struct {
 	Run   string
 	Until time.Time // when the faults are stale, whoever looks
+	Lease Ref       // what says that the run is alive, created before the edits; zero when there are none
 	Edits []Edit
 	Notes []string // what limits the plan, in sentences: who will not meet a fault, what could not be read
 }
@@ -77,7 +78,7 @@ func makePlan(w world, r request) (Plan, error) {
 	if err := refused(p.reasons); err != nil {
 		return Plan{}, err
 	}
-	return p.plan, nil
+	return p.plan, p.plan.lease()
 }
 
 // refuse notes every problem in err as a reason against fault i.

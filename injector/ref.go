@@ -31,7 +31,7 @@ var (
 
 // Ref names an object in the mesh. Refs are comparable.
 type Ref struct {
-	Kind      string // "VirtualService" or "EnvoyFilter"
+	Kind      string // "VirtualService", "EnvoyFilter" or "Lease"
 	Namespace string
 	Name      string
 }
@@ -50,6 +50,8 @@ func (r Ref) resource() (schema.GroupVersionResource, error) {
 		return virtualServices, nil
 	case kindEnvoyFilter:
 		return envoyFilters, nil
+	case kindLease:
+		return leases, nil
 	}
 	return schema.GroupVersionResource{}, fmt.Errorf("%s: faultline edits only %s and %s", r, kindVirtualService, kindEnvoyFilter)
 }
@@ -57,8 +59,11 @@ func (r Ref) resource() (schema.GroupVersionResource, error) {
 // creator returns the run that an object of this name was created by, or "".
 func (r Ref) creator() string {
 	pattern := virtualServicePattern
-	if r.Kind == kindEnvoyFilter {
+	switch r.Kind {
+	case kindEnvoyFilter:
 		pattern = envoyFilterPattern
+	case kindLease:
+		pattern = leasePattern
 	}
 	if found := pattern.FindStringSubmatch(r.Name); found != nil {
 		return found[1]

@@ -4,10 +4,26 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 )
+
+// revertBudget is for how long a revert goes on through trouble when its
+// context has no deadline.
+const revertBudget = 30 * time.Second
+
+// tryBudget is for how long one try at one object may take, so that an answer
+// which never comes holds up neither the other objects nor the next try.
+const tryBudget = 5 * time.Second
+
+// settleFor is for how long an object that may still be created by a request
+// of ours that nobody answered is looked for.
+const settleFor = 1300 * time.Millisecond
+
+// maxReturns is how often a mark may come back before a revert gives up.
+const maxReturns = 8
 
 // carries says whether anything of run is on obj: its annotation or a route, or
 // its name with our label. Of the run "" there is a label without any mark.
@@ -42,46 +58,111 @@ func without(obj *unstructured.Unstructured, run string) (*unstructured.Unstruct
 	return after, nil
 }
 
-// revertObject takes run out of one object and returns nil once it has read
-// the object without a trace of it, or gone. With doubt, a write of ours may
-// still be on its way to the API server: then one clean reading is not enough,
-// and it keeps looking to the last.
-func (i *Injector) revertObject(ctx context.Context, ref Ref, run string, doubt bool) error {
-	var last error
-	for attempt := range attempts {
-		if err := pause(ctx, attempt); err != nil {
-			return fmt.Errorf("revert %s: %w", ref, errors.Join(err, last))
-		}
-		clean, err := i.takeOut(ctx, ref, run)
-		switch {
-		case err != nil:
-			if last = err; isRefusal(err) && !apierrors.IsConflict(err) {
-				return fmt.Errorf("revert %s: %w", ref, err)
-			}
-		case !clean:
-			doubt = false // what was on its way has arrived, and is out again
-			last = errors.New("its mark came back after it was taken out")
-		case !doubt || attempt == attempts-1:
-			return nil
-		}
-	}
-	return fmt.Errorf("revert %s: %w", ref, last)
+// undo is taking one run out of one object, under way.
+type undo struct {
+	ref   Ref
+	run   string
+	doubt *doubt
+
+	trouble  error // what the last try met
+	returns  int   // how often it was taken out
+	refusals int   // how often in a row the API server did not know us
 }
 
-// takeOut reads one object and says whether it is clean of run. If it is not,
-// takeOut writes it without, or deletes it when all of it is the run's.
-func (i *Injector) takeOut(ctx context.Context, ref Ref, run string) (clean bool, err error) {
-	live, err := i.get(ctx, ref)
-	if apierrors.IsNotFound(err) {
-		return true, nil
+// doubt is about a write of ours that nobody answered: it may still be on its
+// way to the API server.
+type doubt struct {
+	version string    // the resourceVersion it was made from; "" when it creates the object
+	since   time.Time // when the object was first read without it
+}
+
+// revertAll takes out all the undos, one try each in turn, so that none has to
+// wait for the trouble of another. It goes on until each was read without a
+// trace of its run, was refused, or ctx ends, and returns those that failed.
+func (i *Injector) revertAll(ctx context.Context, undos []*undo) (failed []*undo) {
+	ctx, cancel := budget(ctx)
+	defer cancel()
+	open, patience := undos, time.Duration(0)
+	for len(open) > 0 {
+		if err := sleep(ctx, patience); err != nil {
+			for _, u := range open {
+				u.trouble = errors.Join(fmt.Errorf("gave up: %w", err), u.trouble)
+			}
+			return append(failed, open...)
+		}
+		var next []*undo
+		calm := true
+		for _, u := range open {
+			clean, err := i.try(ctx, u)
+			switch {
+			case err != nil && u.isHopeless(err):
+				failed = append(failed, u)
+			case !clean:
+				next = append(next, u)
+				calm = calm && err == nil && u.doubt == nil && u.returns < 2
+			}
+		}
+		open, patience = next, longer(patience, calm)
 	}
-	if err != nil {
+	return failed
+}
+
+// budget gives ctx the default deadline if it has none.
+func budget(ctx context.Context) (context.Context, context.CancelFunc) {
+	if _, set := ctx.Deadline(); set {
+		return context.WithCancel(ctx)
+	}
+	return context.WithTimeoutCause(ctx, revertBudget, fmt.Errorf("%s have passed", revertBudget))
+}
+
+// try is one try to take an undo out. clean says that it was read without a
+// trace of its run, and no write of ours can bring it back.
+func (i *Injector) try(ctx context.Context, u *undo) (clean bool, err error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, tryBudget, fmt.Errorf("no answer in %s", tryBudget))
+	defer cancel()
+	clean, err = i.takeOut(ctx, u)
+	u.trouble = explain(err, u)
+	switch {
+	case err != nil:
+		return false, err
+	case clean:
+		return u.settled(), nil
+	}
+	u.doubt = nil // what may have been on its way has arrived, and is out again
+	if u.returns++; u.returns >= 2 {
+		u.trouble = errors.New("its mark came back after it was taken out")
+	}
+	if u.returns > maxReturns {
+		return false, u.trouble
+	}
+	return false, nil
+}
+
+// isHopeless says whether trying again is of no use.
+func (u *undo) isHopeless(err error) bool {
+	if u.returns > maxReturns {
+		return true
+	}
+	if apierrors.IsUnauthorized(err) { // credentials can be renewed meanwhile
+		u.refusals++
+		return u.refusals > 2
+	}
+	u.refusals = 0
+	return isRefusal(err) && !apierrors.IsConflict(err) && !apierrors.IsTooManyRequests(err)
+}
+
+// takeOut reads one object and says whether it is clean of the run. If it is
+// not, takeOut writes it without, or deletes it when all of it is the run's.
+func (i *Injector) takeOut(ctx context.Context, u *undo) (clean bool, err error) {
+	live, err := i.get(ctx, u.ref)
+	switch {
+	case apierrors.IsNotFound(err):
+		return true, nil
+	case err != nil:
 		return false, fmt.Errorf("read: %w", err)
-	}
-	if !carries(live, run) {
-		return true, nil
-	}
-	if isWhole(live, run) {
+	case !carries(live, u.run):
+		return u.fenced(ctx, i, live)
+	case isWhole(live, u.run):
 		if live.GetDeletionTimestamp() != nil {
 			return false, fmt.Errorf("it is being deleted, but finalizers %q hold it", live.GetFinalizers())
 		}
@@ -90,7 +171,7 @@ func (i *Injector) takeOut(ctx context.Context, ref Ref, run string) (clean bool
 		}
 		return false, nil
 	}
-	after, err := without(live, run)
+	after, err := without(live, u.run)
 	if err != nil {
 		return false, err
 	}
@@ -98,4 +179,34 @@ func (i *Injector) takeOut(ctx context.Context, ref Ref, run string) (clean bool
 		return false, fmt.Errorf("update: %w", err)
 	}
 	return false, nil
+}
+
+// fenced says whether no late write of ours can get at live, which is clean. A
+// write that is still on its way was made from the version that live may still
+// have: putting an empty mark on it makes a newer one, and the API server then
+// refuses the late write. The mark goes like any other.
+func (u *undo) fenced(ctx context.Context, i *Injector, live *unstructured.Unstructured) (bool, error) {
+	if u.doubt == nil || u.doubt.version != live.GetResourceVersion() {
+		return true, nil
+	}
+	marked := live.DeepCopy()
+	if err := newMark(i.Now(), i.by).put(marked, u.run); err != nil {
+		return false, err
+	}
+	if _, err := i.update(ctx, marked); err != nil && !apierrors.IsNotFound(err) {
+		return false, fmt.Errorf("update: %w", err)
+	}
+	return false, nil
+}
+
+// settled says whether an object that is not there was looked for long enough:
+// against a late creation nothing helps but looking again.
+func (u *undo) settled() bool {
+	if u.doubt == nil || u.doubt.version != "" {
+		return true
+	}
+	if u.doubt.since.IsZero() {
+		u.doubt.since = time.Now()
+	}
+	return time.Since(u.doubt.since) >= settleFor
 }

@@ -51,13 +51,6 @@ func (c *cluster) leftovers(ctx context.Context) (*injector.Injector, []injector
 	return in, found, err
 }
 
-func state(l injector.Leftover) string {
-	if l.Expired {
-		return "stale"
-	}
-	return "live"
-}
-
 // writeLeftovers prints a table, and nothing at all when there is none.
 func writeLeftovers(w io.Writer, found []injector.Leftover) error {
 	if len(found) == 0 {
@@ -66,7 +59,7 @@ func writeLeftovers(w io.Writer, found []injector.Leftover) error {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "OBJECT\tRUN\tOWNER\tUNTIL\tSTATE\tNOTE")
 	for _, l := range found {
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\n", l.Ref, l.Run, l.By, l.Until.Format(time.RFC3339), state(l), l.Note)
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\n", l.Ref, l.Run, l.By, l.Until.Format(time.RFC3339), l.State.String(), l.Note)
 	}
 	return table.Flush()
 }
@@ -82,7 +75,7 @@ func writeLeftoversJSON(w io.Writer, found []injector.Leftover) error {
 	}
 	all := make([]leftover, 0, len(found))
 	for _, l := range found {
-		all = append(all, leftover{l.Ref.String(), l.Run, l.By, l.Until, state(l), l.Note})
+		all = append(all, leftover{l.Ref.String(), l.Run, l.By, l.Until, l.State.String(), l.Note})
 	}
 	return json.NewEncoder(w).Encode(all)
 }
@@ -131,7 +124,7 @@ func newRevertCommand(c *cluster) *cobra.Command {
 func choose(found []injector.Leftover, run string, expired, all bool) ([]injector.Leftover, error) {
 	var chosen []injector.Leftover
 	for _, l := range found {
-		if all || expired && l.Expired || run != "" && l.Run == run {
+		if all || expired && l.State == injector.Stale || run != "" && l.Run == run {
 			chosen = append(chosen, l)
 		}
 	}

@@ -338,7 +338,7 @@ func TestTheNextRunRevertsWhatIsExpired(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		return len(left) == 1 && left[0].Expired
+		return len(left) == 1 && left[0].State == injector.Stale
 	}
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
