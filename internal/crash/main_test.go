@@ -4,11 +4,13 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"io"
 	"os"
 	"testing"
 
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/rest"
+	"k8s.io/klog/v2"
 
 	"github.com/faultline-mesh/faultline/injector"
 	"github.com/faultline-mesh/faultline/meshtest"
@@ -27,6 +29,8 @@ func TestMain(m *testing.M) {
 		os.Exit(work(context.Background(), job))
 	}
 	flag.Parse()
+	klog.LogToStderr(false) // client-go tells there of answers that were cut
+	klog.SetOutput(io.Discard)
 	os.Exit(withMesh(m))
 }
 

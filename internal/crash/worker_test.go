@@ -19,6 +19,9 @@ import (
 	"github.com/faultline-mesh/faultline/injector"
 )
 
+// leaseDuration is the shortest there is.
+const leaseDuration = 3 * time.Second
+
 // workerEnv holds the job of a worker, as JSON.
 const workerEnv = "FAULTLINE_CRASH_JOB"
 
@@ -56,6 +59,7 @@ const (
 	before death = "before" // before the request leaves
 	half   death = "half"   // when half of the request's body has left
 	after  death = "after"  // when the answer is there and nobody has seen it
+	asleep death = "asleep" // not at all: it stops before the request, until it is sent SIGCONT
 )
 
 // The steps that a worker tells. Requests are told as "> METHOD path" when they
@@ -64,6 +68,7 @@ const (
 	stepPlan   = "# plan"
 	stepInject = "# inject"
 	stepHold   = "# hold"
+	stepSleep  = "# sleep"
 	stepRevert = "# revert"
 	stepEnd    = "# end"
 )
@@ -94,7 +99,7 @@ func (j job) do(ctx context.Context) error {
 	config.QPS = -1
 	m := &mortal{job: j}
 	config.Wrap(func(next http.RoundTripper) http.RoundTripper { m.next = next; return m })
-	in, err := injector.New(config)
+	in, err := injector.New(config, injector.WithLeaseDuration(leaseDuration))
 	if err != nil {
 		return err
 	}
@@ -134,8 +139,12 @@ type mortal struct {
 // RoundTrip tells of the request and its answer.
 func (m *mortal) RoundTrip(q *http.Request) (*http.Response, error) {
 	mine := m.armed.Load() && int(m.seen.Add(1))-1 == m.job.At
-	if mine && m.job.Death == before {
+	switch {
+	case mine && m.job.Death == before:
 		die()
+	case mine && m.job.Death == asleep:
+		tell(stepSleep)
+		_ = syscall.Kill(os.Getpid(), syscall.SIGSTOP)
 	}
 	if m.job.Unmarked && q.Body != nil {
 		if err := unmark(q); err != nil {
@@ -149,7 +158,7 @@ func (m *mortal) RoundTrip(q *http.Request) (*http.Response, error) {
 	}
 	tell("> " + q.Method + " " + q.URL.Path)
 	resp, err := m.next.RoundTrip(q)
-	if mine && m.job.Death != never {
+	if mine && (m.job.Death == half || m.job.Death == after) {
 		die()
 	}
 	if err != nil {
