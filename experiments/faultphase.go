@@ -5,9 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"time"
-
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 )
 
 // withFaults injects the plan, calls body when every affected proxy shows it,
@@ -33,9 +30,6 @@ func (t *trial) withFaults(ctx context.Context, body func() error) (err error) {
 			fmt.Errorf("revert: gave up after %s", t.revert))
 		defer cancel()
 		reverted := injection.Revert(after)
-		for reverted != nil && !isRefused(reverted) && pause(after, time.Second) == nil {
-			reverted = injection.Revert(after) // an API server that was away may be back
-		}
 		t.report.Clean = reverted == nil
 		if reverted == nil {
 			t.report.Reverted = t.await(after, false)
@@ -74,10 +68,6 @@ func (t *trial) fault(ctx context.Context) error {
 	}
 	return nil
 }
-
-// isRefused reports whether the API server will not let us write, however often
-// it is asked.
-func isRefused(err error) bool { return apierrors.IsForbidden(err) || apierrors.IsUnauthorized(err) }
 
 // halts asks the halt conditions about what has been seen of the fault phase.
 func (t *trial) halts(p Phase) bool {

@@ -136,9 +136,15 @@ func TestExpiredFaultsAreReverted(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := in.Inject(t.Context(), plan); err != nil {
+	dead, err := in.Inject(t.Context(), plan)
+	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() { // it is not quite dead: it renews its Lease
+		if err := dead.Revert(context.WithoutCancel(t.Context())); err != nil {
+			t.Error(err)
+		}
+	})
 	target := newTarget(t)
 	left := api.content(t)
 	if _, err := api.runner(t).Run(t.Context(), target.faulted()); err != nil {

@@ -212,7 +212,7 @@ func TestRunRefuses(t *testing.T) {
 			want: `experiment "the target answers": gateway: Service shop/gateway: `,
 		},
 		{
-			name: "leftovers that cannot be listed", want: "look for leftovers: ",
+			name: "leftovers that cannot be listed", want: "leftovers: ",
 			refuse: func(r *http.Request) int { return forbid(r, "envoyfilters") },
 		},
 		{

@@ -110,7 +110,7 @@ func TestTestWithoutACluster(t *testing.T) {
 	if report != nil || len(fake.fatal) != 1 || ctx.Err() != nil {
 		t.Fatalf("fatal %q, returned %v, %v", fake.fatal, report, ctx.Err())
 	}
-	for _, want := range []string{"the target answers: look for leftovers: ", closed, "connection refused"} {
+	for _, want := range []string{"the target answers: leftovers: ", closed, "connection refused"} {
 		if !strings.Contains(fake.fatal[0], want) {
 			t.Errorf("%q does not say %q", fake.fatal[0], want)
 		}

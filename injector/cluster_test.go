@@ -2,7 +2,9 @@ package injector
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -31,16 +33,27 @@ type cluster struct {
 	before func(verb, namespace, name string) error
 	// after is asked once a write is done; an error takes the place of its answer.
 	after func(verb, namespace, name string) error
+
+	// What there is to Leases is told and asked apart, because a keeper calls at
+	// any time: leaseHistory leaves renewals out.
+	leaseWrites             []string
+	beforeLease, afterLease func(verb, namespace, name string) error
+	noLeases                bool // as if every Lease was deleted: keepers end
 }
 
 func newCluster(tb testing.TB, documents ...string) *cluster {
 	tb.Helper()
 	kinds := map[schema.GroupVersionResource]string{
 		virtualServices: "VirtualServiceList", envoyFilters: "EnvoyFilterList", destinationRules: "DestinationRuleList",
-		services: "ServiceList", pods: "PodList",
+		services: "ServiceList", pods: "PodList", leases: "LeaseList", allNamespaces: "NamespaceList",
 	}
 	c := &cluster{t: tb, FakeDynamicClient: fake.NewSimpleDynamicClientWithCustomListKinds(runtime.NewScheme(), kinds)}
 	c.PrependReactor("*", "*", c.react)
+	tb.Cleanup(func() { // whoever is not reverted dies with its test
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.noLeases = true
+	})
 	for _, text := range documents {
 		for _, obj := range decode(tb, text) {
 			c.add(obj)
@@ -54,7 +67,7 @@ func (c *cluster) add(obj *unstructured.Unstructured) {
 	c.t.Helper()
 	resource := map[string]schema.GroupVersionResource{
 		kindVirtualService: virtualServices, kindEnvoyFilter: envoyFilters, "DestinationRule": destinationRules,
-		"Service": services, "Pod": pods,
+		"Service": services, "Pod": pods, kindLease: leases, "Namespace": allNamespaces,
 	}[obj.GetKind()]
 	obj = obj.DeepCopy()
 	c.stamp(obj, true)
@@ -85,8 +98,9 @@ func (c *cluster) react(action k8stesting.Action) (bool, runtime.Object, error) 
 	case k8stesting.GetActionImpl:
 		name = a.Name
 	}
-	if c.before != nil {
-		if err := c.before(verb, namespace, name); err != nil {
+	before, after, writes := c.hooks(action.GetResource())
+	if before != nil {
+		if err := before(verb, namespace, name); err != nil {
 			return true, nil, err
 		}
 	}
@@ -95,18 +109,45 @@ func (c *cluster) react(action k8stesting.Action) (bool, runtime.Object, error) 
 		return false, nil, nil // reads are as the fake has them
 	}
 	if err == nil {
-		c.note(fmt.Sprintf("%s %s/%s", verb, namespace, name))
-		if c.after != nil {
-			err = c.after(verb, namespace, name)
+		c.mu.Lock()
+		*writes = append(*writes, fmt.Sprintf("%s %s/%s", verb, namespace, name))
+		c.mu.Unlock()
+		if after != nil {
+			err = after(verb, namespace, name)
 		}
 	}
 	return true, stored, err
 }
 
-func (c *cluster) note(write string) {
+type hook = func(verb, namespace, name string) error
+
+// hooks returns what is asked before and after a call to a resource, and where
+// writes of it are noted.
+func (c *cluster) hooks(resource schema.GroupVersionResource) (before, after hook, writes *[]string) {
+	if resource != leases {
+		return c.before, c.after, &c.writes
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.writes = append(c.writes, write)
+	if c.noLeases {
+		return func(_, _, name string) error { return apierrors.NewNotFound(leases.GroupResource(), name) }, nil, &c.leaseWrites
+	}
+	return c.beforeLease, c.afterLease, &c.leaseWrites
+}
+
+// setLeaseHooks sets what is asked before and after each call about a Lease,
+// while a keeper may be calling.
+func (c *cluster) setLeaseHooks(before, after hook) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.beforeLease, c.afterLease = before, after
+}
+
+// leaseHistory returns the writes of Leases, less renewals.
+func (c *cluster) leaseHistory() []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.DeleteFunc(slices.Clone(c.leaseWrites), func(write string) bool { return strings.HasPrefix(write, "update ") })
 }
 
 // write does a write, and says whether the action was one.
@@ -140,7 +181,7 @@ func (c *cluster) write(action k8stesting.Action, name string) (runtime.Object, 
 		if err != nil {
 			return nil, true, err
 		}
-		if p := a.DeleteOptions.Preconditions; p == nil || p.UID == nil || *p.UID != live.GetUID() {
+		if p := a.DeleteOptions.Preconditions; name != haltName && (p == nil || p.UID == nil || *p.UID != live.GetUID()) {
 			return nil, true, apierrors.NewConflict(resource.GroupResource(), name, fmt.Errorf("uid is %s", live.GetUID()))
 		}
 		return nil, true, c.Tracker().Delete(resource, namespace, name)

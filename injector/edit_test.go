@@ -21,7 +21,7 @@ func TestEditDiff(t *testing.T) {
  kind: VirtualService
  metadata:
 +  annotations:
-+    faultline.dev/run.7f3a: '{"until":"2026-01-02T15:10:00Z","by":"ada@ci/1","routes":["faultline-7f3a-0"],"sha":"f47846d1deeb"}'
++    faultline.dev/run.7f3a: '{"v":1,"until":"2026-01-02T15:10:00Z","by":"ada@ci/1","lease":"shop/faultline-7f3a","routes":["faultline-7f3a-0"],"sha":"f47846d1deeb"}'
 +  labels:
 +    faultline.dev/faulted: "true"
    name: payments

@@ -87,7 +87,7 @@ func TestRevertByHand(t *testing.T) {
 
 func TestUnknownRunError(t *testing.T) {
 	err := &UnknownRunError{Run: "beef"}
-	if got, want := err.Error(), `no VirtualService or EnvoyFilter carries a mark of run "beef"`; got != want {
+	if got, want := err.Error(), `no VirtualService, EnvoyFilter or Lease carries a mark of run "beef"`; got != want {
 		t.Errorf("%q, want %q", got, want)
 	}
 }

@@ -1,6 +1,8 @@
 package injector
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -19,7 +21,10 @@ func explain(err error, u *undo) error {
 		return fmt.Errorf("revert %s: %w\n  the API server asks a webhook about every change of a %s and gets no answer: mostly istiod, which validates "+
 			"Istio's objects, is down. Bring it back; or set failurePolicy of that webhook to Ignore until it is "+
 			"(kubectl get validatingwebhookconfigurations)", u.ref, err, u.ref.Kind)
-	case strings.Contains(text, "denied the request"):
+	case errors.Is(err, context.DeadlineExceeded):
+		return fmt.Errorf("revert %s: %w (when everything else is answered, the API server may be waiting for a webhook that hangs: "+
+			"is istiod, which validates Istio's objects, alive?)", u.ref, err)
+	case strings.Contains(text, "denied the request"), strings.Contains(text, "denied request"):
 		return fmt.Errorf("revert %s: %w\n  a policy of the cluster refuses the object as it would be without run %s", u.ref, err, u.run)
 	case apierrors.IsForbidden(err), apierrors.IsUnauthorized(err):
 		return fmt.Errorf("revert %s: the rights for it are missing: %w", u.ref, err)

@@ -68,7 +68,7 @@ func FuzzMark(f *testing.F) {
 			"apiVersion": virtualServices.GroupVersion().String(), "kind": kindVirtualService,
 			"metadata": object{"annotations": object{annotationPrefix + testRun: text}},
 		}}
-		for _, l := range leftoversOn(obj, testNow) {
+		for _, l := range leftoversOn(obj) {
 			if l.Run != testRun || (err != nil) != (l.Until.IsZero() && l.Note != "") {
 				t.Errorf("%+v for %q, %v", l, text, err)
 			}

@@ -25,7 +25,8 @@ type Injection struct {
 	over    context.Context         // ends when the revert begins
 	revoke  context.CancelFunc      // ends over
 
-	writing sync.Mutex // held over a write and its record
+	writing   sync.Mutex // held over a write and its record
+	reverting sync.Mutex // held over a revert
 
 	mu      sync.Mutex
 	lease   *undo   // nil when there is none, or no longer
@@ -94,7 +95,11 @@ func (inj *Injection) place(ctx context.Context, edit Edit) error {
 			if err != nil {
 				return fmt.Errorf("read: %w", err)
 			}
-			if !ours && inj.arrived(edit, live) {
+			if ours {
+				if evicted := inj.evicted(edit.Ref, live, false); evicted != nil {
+					return evicted // planning again would put it back
+				}
+			} else if inj.arrived(edit, live) {
 				return nil
 			}
 			if edit, err = edit.again(live, ours); err != nil {
@@ -145,11 +150,13 @@ func (inj *Injection) mayWrite(ctx context.Context, ref Ref) error {
 	return inj.injector.mayWrite(ctx, refs...)
 }
 
-// arrived says whether live shows that an earlier try to write edit, whose
-// answer was another's, had arrived all the same; then it is recorded. The run's
-// Lease is ours alone, so a mark of the run is ours too.
+// arrived says whether live shows that an earlier try to write edit had arrived,
+// though its answer said otherwise; then it is recorded. The run's Lease is ours
+// alone, so this very mark is ours too.
 func (inj *Injection) arrived(edit Edit, live *unstructured.Unstructured) bool {
-	if !carries(live, inj.run) {
+	key := annotationPrefix + inj.run
+	text, found := live.GetAnnotations()[key]
+	if !found || text != edit.After.GetAnnotations()[key] {
 		return false
 	}
 	edit.After = live
@@ -231,15 +238,9 @@ func (inj *Injection) Revert(ctx context.Context) error {
 	if inj == nil {
 		return nil
 	}
-	inj.revoke()
-	inj.writing.Lock() // a write under way is recorded first
-	defer inj.writing.Unlock()
-	inj.mu.Lock()
-	keeper := inj.keeper
-	inj.mu.Unlock()
-	if keeper != nil {
-		keeper.stop()
-	}
+	inj.reverting.Lock()
+	defer inj.reverting.Unlock()
+	inj.finish()
 	if err := inj.undo(ctx, inj.objects()); err != nil {
 		return err
 	}
@@ -250,6 +251,20 @@ func (inj *Injection) Revert(ctx context.Context) error {
 		return nil
 	}
 	return inj.undo(ctx, []*undo{lease})
+}
+
+// finish returns when nothing is written any more and nothing renewed: a write
+// that is under way is recorded first.
+func (inj *Injection) finish() {
+	inj.revoke()
+	inj.writing.Lock()
+	defer inj.writing.Unlock()
+	inj.mu.Lock()
+	keeper := inj.keeper
+	inj.mu.Unlock()
+	if keeper != nil {
+		keeper.stop()
+	}
 }
 
 // objects returns what is to be undone, the last one first.

@@ -76,11 +76,11 @@ func TestDefaults(t *testing.T) {
 // are judged by its time, not by this machine's.
 func TestClockIsTheServers(t *testing.T) {
 	for name, test := range map[string]struct {
-		ahead   time.Duration
-		expired bool
+		ahead time.Duration
+		want  State
 	}{
-		"alike":         {0, false},
-		"an hour ahead": {time.Hour, true},
+		"alike":         {0, Live},
+		"an hour ahead": {time.Hour, Stale},
 	} {
 		t.Run(name, func(t *testing.T) {
 			plan, err := planOf(t, []Fault{upstreamFault}, BlastRadius{}, payments)
@@ -94,7 +94,7 @@ func TestClockIsTheServers(t *testing.T) {
 			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				w.Header().Set("Date", time.Now().Add(test.ahead).UTC().Format(http.TimeFormat))
 				w.Header().Set("Content-Type", "application/json")
-				list := object{"apiVersion": "networking.istio.io/v1", "kind": "VirtualServiceList", "items": []any{}}
+				list := object{"apiVersion": "v1", "kind": "List", "items": []any{}}
 				if strings.HasSuffix(r.URL.Path, "/envoyfilters") {
 					list = object{"apiVersion": "networking.istio.io/v1alpha3", "kind": "EnvoyFilterList", "items": []any{filter.Object}}
 				}
@@ -111,8 +111,8 @@ func TestClockIsTheServers(t *testing.T) {
 			if err != nil || len(found) != 1 {
 				t.Fatalf("%v, %v", found, err)
 			}
-			if found[0].Expired != test.expired {
-				t.Errorf("expired %v, want %v", found[0].Expired, test.expired)
+			if found[0].State != test.want {
+				t.Errorf("%s, want %s", found[0], test.want)
 			}
 			if off := time.Until(in.Now()) - test.ahead; off.Abs() > 2*time.Second {
 				t.Errorf("the clock is %s off the server's", off)

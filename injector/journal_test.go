@@ -11,11 +11,12 @@ func TestMarkSurvivesItsAnnotation(t *testing.T) {
 	obj := decodeOne(t, paymentsRoutes)
 	local := time.FixedZone("", 3600)
 	m := newMark(testUntil.In(local).Add(300*time.Millisecond), testBy)
+	m.Lease = "shop/faultline-7f3a"
 	m.Routes, m.Created, m.SHA = []string{"faultline-7f3a-0"}, true, "0123456789ab"
 	if err := m.put(obj, testRun); err != nil {
 		t.Fatal(err)
 	}
-	want := `{"until":"2026-01-02T15:10:00Z","by":"ada@ci/1","routes":["faultline-7f3a-0"],"created":true,"sha":"0123456789ab"}`
+	want := `{"v":1,"until":"2026-01-02T15:10:00Z","by":"ada@ci/1","lease":"shop/faultline-7f3a","routes":["faultline-7f3a-0"],"created":true,"sha":"0123456789ab"}`
 	if got := obj.GetAnnotations()["faultline.dev/run.7f3a"]; got != want {
 		t.Errorf("annotation %s\nwant       %s", got, want)
 	}
@@ -34,7 +35,7 @@ func TestParseMark(t *testing.T) {
 		want string // part of the error; "" when it can be read
 	}{
 		"as written":         {`{"until":"2026-01-02T15:04:05Z","by":"a","sha":"x"}`, ""},
-		"with a newer field": {`{"until":"2026-01-02T15:04:05Z","by":"a","sha":"x","lease":"y"}`, ""},
+		"with a newer field": {`{"until":"2026-01-02T15:04:05Z","by":"a","sha":"x","gate":"y"}`, ""},
 		"empty":              {"", "unexpected end"},
 		"no JSON":            {"hello", "invalid character"},
 		"no time":            {`{"by":"a"}`, "until is missing"},

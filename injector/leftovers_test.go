@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -28,7 +27,7 @@ func TestRevertFromTheJournalAlone(t *testing.T) {
 	if err != nil || len(found) != 2 {
 		t.Fatalf("%v, %v; want two", found, err)
 	}
-	if l := found[0]; l.Ref != ourFilter || !l.Created || l.By != testBy || l.Expired || l.Note != "" {
+	if l := found[0]; l.Ref != ourFilter || !l.Created || l.By != testBy || l.State != Live || l.Note != "" {
 		t.Errorf("%+v", l)
 	}
 	if l := found[1]; l.Ref != paymentsVS || l.Created || len(l.Routes) != 2 || l.Note != "" {
@@ -64,7 +63,7 @@ func TestRevertRunUnknown(t *testing.T) {
 }
 
 func TestLeftoversOn(t *testing.T) {
-	const mark = `faultline.dev/run.7f3a: '{"until":"2026-01-02T15:10:00Z","by":"ada@ci/1","routes":["faultline-7f3a-0"],"sha":"` +
+	const mark = `faultline.dev/run.7f3a: '{"v":1,"until":"2026-01-02T15:10:00Z","by":"ada@ci/1","routes":["faultline-7f3a-0"],"sha":"` +
 		`97a59d509c45"}'`
 	const label = `faultline.dev/faulted: "true"`
 	const route = `{name: faultline-7f3a-0}`
@@ -76,15 +75,15 @@ func TestLeftoversOn(t *testing.T) {
 		"routes without any mark, which somebody copied": {http: route},
 		"a label and nothing else": {
 			labels: label,
-			want:   []string{"VirtualService shop/x: no run (it has the label, and nothing else of a run)"},
+			want:   []string{"VirtualService shop/x: no run, live (it has the label, and nothing else of a run)"},
 		},
 		"changed since": {
 			annotations: mark, labels: label, http: route,
-			want: []string{"VirtualService shop/x: run 7f3a by ada@ci/1 until 2026-01-02T15:10:00Z (somebody changed what was put in)"},
+			want: []string{"VirtualService shop/x: run 7f3a by ada@ci/1 until 2026-01-02T15:10:00Z, live (somebody changed what was put in)"},
 		},
 		"routes removed since": {
 			annotations: mark, labels: label,
-			want: []string{`VirtualService shop/x: run 7f3a by ada@ci/1 until 2026-01-02T15:10:00Z ` +
+			want: []string{`VirtualService shop/x: run 7f3a by ada@ci/1 until 2026-01-02T15:10:00Z, live ` +
 				`(somebody removed or moved its routes: ["faultline-7f3a-0"] were put in)`},
 		},
 		"the label is gone": {
@@ -93,19 +92,34 @@ func TestLeftoversOn(t *testing.T) {
 		},
 		"the annotation is gone": {
 			labels: label, http: route,
-			want: []string{"VirtualService shop/x: run 7f3a (its annotation is gone)"},
+			want: []string{"VirtualService shop/x: run 7f3a, live (its annotation is gone)"},
 		},
 		"the annotation is broken": {
 			annotations: "faultline.dev/run.7f3a: oops", labels: label, http: route,
-			want: []string{"VirtualService shop/x: run 7f3a (its annotation cannot be read: invalid character 'o'"},
+			want: []string{"VirtualService shop/x: run 7f3a, live (its annotation cannot be read: invalid character 'o'"},
+		},
+		"another version's mark": {
+			annotations: strings.Replace(mark, `"v":1`, `"v":2`, 1), labels: label, http: route,
+			want: []string{"VirtualService shop/x: run 7f3a by ada@ci/1 until 2026-01-02T15:10:00Z, live " +
+				"(its mark is of another version of faultline: v is 2, not 1)"},
+		},
+		"a mark without a version": {
+			annotations: strings.Replace(mark, `"v":1,`, "", 1), labels: label, http: route,
+			want: []string{"VirtualService shop/x: run 7f3a by ada@ci/1 until 2026-01-02T15:10:00Z, live " +
+				"(its mark is of another version of faultline: v is 0, not 1)"},
+		},
+		"a mark with more in it": {
+			annotations: strings.Replace(mark, `"v":1`, `"v":1,"gate":"x"`, 1), labels: label, http: route,
+			want: []string{"VirtualService shop/x: run 7f3a by ada@ci/1 until 2026-01-02T15:10:00Z, live " +
+				"(its mark is of another version of faultline: json: unknown field \"gate\")"},
 		},
 		"two runs": {
 			annotations: mark, labels: label, http: route + ", {name: faultline-beef-3}",
-			want: []string{"VirtualService shop/x: run 7f3a by", "VirtualService shop/x: run beef (its annotation is gone)"},
+			want: []string{"VirtualService shop/x: run 7f3a by", "VirtualService shop/x: run beef, live (its annotation is gone)"},
 		},
 		"one of our own without an annotation": {
 			name: "faultline-beef-payments", labels: label,
-			want: []string{"VirtualService shop/faultline-beef-payments: run beef (its annotation is gone)"},
+			want: []string{"VirtualService shop/faultline-beef-payments: run beef, live (its annotation is gone)"},
 		},
 	}
 	for name, test := range tests {
@@ -120,28 +134,13 @@ metadata: {name: %s, namespace: shop, annotations: {%s}, labels: {%s}}
 spec: {http: [%s]}
 `, test.name, test.annotations, test.labels, test.http))
 			var got []string
-			for _, l := range leftoversOn(obj, testNow) {
+			for _, l := range leftoversOn(obj) {
 				got = append(got, l.String())
 			}
 			if !slices.EqualFunc(got, test.want, strings.HasPrefix) {
 				t.Errorf("%q\nwant %q", got, test.want)
 			}
 		})
-	}
-}
-
-func TestLeftoverExpires(t *testing.T) {
-	plan, err := planOf(t, []Fault{callerFault}, BlastRadius{}, payments, paymentsRoutes)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for now, want := range map[time.Time]bool{
-		testUntil.Add(-time.Second): false, testUntil: true, testUntil.Add(time.Hour): true,
-	} {
-		l := leftoversOn(plan.Edits[0].After, now)[0]
-		if l.Expired != want || strings.HasSuffix(l.String(), ", expired") != want {
-			t.Errorf("at %s: %v %q, want %v", now, l.Expired, l, want)
-		}
 	}
 }
 

@@ -39,15 +39,11 @@ func (i *Injector) RevertRun(ctx context.Context, run string, namespaces ...stri
 // renewed. A Lease that is overdue by the API server's clock is watched for its
 // duration first, all of them at once, by this process' own monotonic clock: a
 // run that renews it in that time lives. So it takes about 10 s when there is
-// one, and no time at all otherwise. It returns what it took out; the errors are
-// those of [Injector.RevertRun].
+// one, and no time at all otherwise. It returns what it took out. For each run of
+// which something may be left there is a *[NotRevertedError] among the joined
+// errors; another error says what could not be looked at.
 func (i *Injector) RevertStale(ctx context.Context, namespaces ...string) ([]Leftover, error) {
-	searching, cancel := budget(ctx)
-	found, err := i.search(searching, namespaces)
-	cancel()
-	if err != nil {
-		err = &NotRevertedError{Cause: err}
-	}
+	found, err := i.Leftovers(ctx, namespaces...)
 	found = i.observe(ctx, found)
 	stale := slices.DeleteFunc(found, func(l Leftover) bool { return l.State != Stale })
 	done, errRevert := i.revertLeftovers(ctx, stale)
@@ -65,17 +61,18 @@ func (i *Injector) RevertLeftovers(ctx context.Context, leftovers []Leftover) er
 
 // search is Leftovers, again and again while the API server is in trouble.
 func (i *Injector) search(ctx context.Context, namespaces []string) ([]Leftover, error) {
+	var last error
 	for patience := time.Duration(0); ; patience = longer(patience, false) {
-		err := sleep(ctx, patience)
-		if err != nil {
-			return nil, fmt.Errorf("leftovers: gave up: %w", err)
+		if err := sleep(ctx, patience); err != nil {
+			return nil, errors.Join(fmt.Errorf("gave up: %w", err), last)
 		}
 		try, cancel := context.WithTimeoutCause(ctx, tryBudget, fmt.Errorf("no answer in %s", tryBudget))
 		found, err := i.Leftovers(try, namespaces...)
 		cancel()
-		if err == nil || allRefusals(err) || ctx.Err() != nil {
+		if err == nil || allRefusals(err) {
 			return found, err
 		}
+		last = err
 	}
 }
 

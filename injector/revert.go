@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -46,7 +47,8 @@ func isWhole(obj *unstructured.Unstructured, run string) bool {
 
 // without returns a copy of obj with everything of run taken out: routes by
 // name, the annotation, and the label when no other run is left. All else is as
-// it is, whoever changed it since the fault was made.
+// it is, whoever changed it since the fault was made: a list of routes that
+// somebody else emptied stays, empty.
 func without(obj *unstructured.Unstructured, run string) (*unstructured.Unstructured, error) {
 	after := obj.DeepCopy()
 	if routes := at[[]any](after.Object, "spec", "http"); len(runRoutes(routes, run)) > 0 {
@@ -175,10 +177,22 @@ func (i *Injector) takeOut(ctx context.Context, u *undo) (clean bool, err error)
 	if err != nil {
 		return false, err
 	}
-	if _, err := i.update(ctx, after); err != nil && !apierrors.IsNotFound(err) {
-		return false, fmt.Errorf("update: %w", err)
+	_, err = i.update(ctx, after)
+	switch {
+	case err == nil, apierrors.IsNotFound(err):
+		return false, nil
+	case isRefusal(err) && routeless(after):
+		return false, fmt.Errorf("update: %w\n  nothing but routes of the run is in it, and Istio takes no VirtualService without routes: "+
+			"delete it, or give it a route of your own and revert again", err)
 	}
-	return false, nil
+	return false, fmt.Errorf("update: %w", err)
+}
+
+// routeless says whether obj is a VirtualService that has no routes at all.
+func routeless(obj *unstructured.Unstructured) bool {
+	return obj.GetKind() == kindVirtualService && !slices.ContainsFunc([]string{"http", "tcp", "tls"}, func(protocol string) bool {
+		return len(at[[]any](obj.Object, "spec", protocol)) > 0
+	})
 }
 
 // fenced says whether no late write of ours can get at live, which is clean. A

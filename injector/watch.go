@@ -123,16 +123,21 @@ func (inj *Injection) follow(ctx context.Context, ref Ref, version string) *Evic
 	}
 }
 
-// verdict says what of the run is not on live as it was written; nil for live
-// means that it was deleted. A version from the past may be any that was
-// written; the present one must be the last. It waits for a write of ours that
-// is under way, and finds nothing once the revert has begun.
+// verdict is evicted, once a write of ours that is under way is recorded, and
+// nil when the revert has begun.
 func (inj *Injection) verdict(ref Ref, live *unstructured.Unstructured, past bool) *EvictedError {
 	inj.writing.Lock()
 	defer inj.writing.Unlock()
 	if inj.over.Err() != nil {
 		return nil
 	}
+	return inj.evicted(ref, live, past)
+}
+
+// evicted says what of the run is not on live as it was written; nil for live
+// means that it was deleted. A version from the past may be any that was
+// written; the present one must be the last.
+func (inj *Injection) evicted(ref Ref, live *unstructured.Unstructured, past bool) *EvictedError {
 	evicted := &EvictedError{Ref: ref, Run: inj.run, Found: "it was deleted"}
 	if live == nil {
 		return evicted
