@@ -151,7 +151,7 @@ func crash(tb testing.TB, name string, n int, reap reaper, plant func(*job)) *ta
 	todo, work := make(chan int), make(chan struct{}, working)
 	for i := range min(lanes, (n+batch-1)/batch) {
 		l := &lane{
-			scene: newScene(tb, fmt.Sprintf("%s-%d", name, i)), tb: tb, in: newInjector(tb, unthrottled()),
+			scene: newScene(tb, fmt.Sprintf("%s-%d", name, i), batch), tb: tb, in: newInjector(tb, unthrottled()),
 			tally: t, work: work, reap: reap, plant: plant, random: rand.New(rand.NewPCG(start, uint64(i))),
 		}
 		batches.Go(func() {

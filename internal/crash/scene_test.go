@@ -33,7 +33,6 @@ var (
 // ones have none, and upstream ones have pods with a proxy.
 const (
 	routedServices   = 3
-	bareServices     = batch // one run creates a VirtualService for each, so none is used twice
 	upstreamServices = 2
 )
 
@@ -88,19 +87,23 @@ type scene struct {
 
 	mu   sync.Mutex
 	want map[string]*unstructured.Unstructured // VirtualServices by name
+	kept map[string]string                     // objects that users gave a name of ours; their resources
 }
 
-func newScene(tb testing.TB, namespace string) *scene {
+// newScene creates a namespace with so many bare services. A run that faults one
+// creates a VirtualService, and then no other can.
+func newScene(tb testing.TB, namespace string, bare int) *scene {
 	tb.Helper()
-	s := &scene{namespace: namespace, client: newClient(tb), want: map[string]*unstructured.Unstructured{}}
+	s := &scene{
+		namespace: namespace, client: newClient(tb),
+		want: map[string]*unstructured.Unstructured{}, kept: map[string]string{},
+	}
 	s.create(tb, namespaces, fmt.Sprintf("{apiVersion: v1, kind: Namespace, metadata: {name: %s}}", namespace))
 	for n := range routedServices {
-		name := fmt.Sprint("routed-", n)
-		s.service(tb, name)
-		s.want[name] = s.create(tb, virtualServices,
-			"apiVersion: networking.istio.io/v1\nkind: VirtualService"+fmt.Sprintf(userRoutes[n%len(userRoutes)], name))
+		s.service(tb, fmt.Sprint("routed-", n))
 	}
-	for n := range bareServices {
+	s.route(tb)
+	for n := range bare {
 		s.service(tb, fmt.Sprint("bare-", n))
 	}
 	for n := range upstreamServices {
@@ -111,6 +114,16 @@ func newScene(tb testing.TB, namespace string) *scene {
 		}
 	}
 	return s
+}
+
+// route creates the VirtualServices of users.
+func (s *scene) route(tb testing.TB) {
+	tb.Helper()
+	for n := range routedServices {
+		name := fmt.Sprint("routed-", n)
+		s.want[name] = s.create(tb, virtualServices,
+			"apiVersion: networking.istio.io/v1\nkind: VirtualService"+fmt.Sprintf(userRoutes[n%len(userRoutes)], name))
+	}
 }
 
 func (s *scene) service(tb testing.TB, name string) {
@@ -190,6 +203,9 @@ func (s *scene) inspect(ctx context.Context) (remains, error) {
 		for n := range found.Items {
 			obj := &found.Items[n]
 			seen[obj.GetName()] = true
+			if strings.HasPrefix(obj.GetName(), "faultline") && s.kept[obj.GetName()] == "" {
+				r.marks = append(r.marks, fmt.Sprintf("%s %s", obj.GetKind(), obj.GetName()))
+			}
 			r.marks = append(r.marks, marksOn(obj)...)
 			if want := s.want[obj.GetName()]; want != nil && resource == virtualServices && content(obj) != content(want) {
 				r.unequal = append(r.unequal, fmt.Sprintf("%s is\n%s\nwant\n%s", obj.GetName(), content(obj), content(want)))
@@ -198,6 +214,11 @@ func (s *scene) inspect(ctx context.Context) (remains, error) {
 		for name := range s.want {
 			if resource == virtualServices && !seen[name] {
 				r.unequal = append(r.unequal, name+" is gone")
+			}
+		}
+		for name, of := range s.kept {
+			if of == resource.Resource && !seen[name] {
+				r.unequal = append(r.unequal, name+", which a user created, is gone")
 			}
 		}
 	}
@@ -209,9 +230,6 @@ func marksOn(obj *unstructured.Unstructured) []string {
 	var marks []string
 	note := func(format string, args ...any) {
 		marks = append(marks, fmt.Sprintf("%s %s: ", obj.GetKind(), obj.GetName())+fmt.Sprintf(format, args...))
-	}
-	if strings.HasPrefix(obj.GetName(), "faultline") {
-		note("it is there")
 	}
 	for key := range obj.GetAnnotations() {
 		if strings.HasPrefix(key, "faultline.dev/") {
@@ -273,11 +291,8 @@ func (s *scene) renew(tb testing.TB) {
 			tb.Fatal(err)
 		}
 	}
-	for n := range routedServices {
-		name := fmt.Sprint("routed-", n)
-		s.want[name] = s.create(tb, virtualServices,
-			"apiVersion: networking.istio.io/v1\nkind: VirtualService"+fmt.Sprintf(userRoutes[n%len(userRoutes)], name))
-	}
+	s.kept = map[string]string{}
+	s.route(tb)
 }
 
 // foreignEdits are what people and their tools do to a VirtualService while runs

@@ -39,16 +39,24 @@ func (c call) isBackground() bool {
 // trouble is what a request meets. send is the way to the API server, and may be
 // used or not.
 type trouble struct {
-	name string
-	meet func(t *troubled, q *http.Request, send http.RoundTripper) (*http.Response, error)
-	once bool // it makes no sense that it lasts
+	name    string
+	meet    func(t *troubled, q *http.Request, send http.RoundTripper) (*http.Response, error)
+	meddles bool // a user does something to the object that is asked for
+	writes  bool // it differs from another one only for calls that write
+	once    bool // it makes no sense, or no difference to another, that it lasts
+}
+
+func justOnce(t trouble) trouble {
+	t.once = true
+	return t
 }
 
 // troubled is a transport that makes one of its calls meet trouble, and with
 // lasting all that follow.
 type troubled struct {
-	next http.RoundTripper
-	late sync.WaitGroup // requests that are still on their way
+	next  http.RoundTripper
+	scene *scene         // where users are
+	late  sync.WaitGroup // requests that are still on their way
 
 	mu      sync.Mutex
 	calls   []call // since it was armed
@@ -122,7 +130,7 @@ var errReset = &os.SyscallError{Syscall: "read", Err: syscall.ECONNRESET}
 
 // lost loses a request on its way, or with done the answer to it.
 func lost(name string, err error, done bool) trouble {
-	return trouble{name: name, meet: func(_ *troubled, q *http.Request, send http.RoundTripper) (*http.Response, error) {
+	return trouble{name: name, writes: done, meet: func(_ *troubled, q *http.Request, send http.RoundTripper) (*http.Response, error) {
 		if done {
 			if err := perform(q, send); err != nil {
 				return nil, err
@@ -146,7 +154,8 @@ func perform(q *http.Request, send http.RoundTripper) error {
 // late answers nothing, and lets the request arrive only after that.
 func late(delay time.Duration) trouble {
 	return trouble{
-		name: "timeout, takes effect " + delay.String() + " later",
+		writes: true,
+		name:   "timeout, takes effect " + delay.String() + " later",
 		meet: func(t *troubled, q *http.Request, send http.RoundTripper) (*http.Response, error) {
 			body, err := bodyOf(q)
 			if err != nil {
@@ -180,17 +189,17 @@ var troubles = []trouble{
 	answer(http.StatusUnauthorized, "Unauthorized"),
 	answer(http.StatusForbidden, "Forbidden"),
 	lost("timeout before", timedOut{}, false),
-	lost("reset before", errReset, false),
+	justOnce(lost("reset before", errReset, false)),
 	lost("timeout after it took effect", timedOut{}, true),
-	lost("reset after it took effect", errReset, true),
-	late(200 * time.Millisecond),
-	{name: "500 after it took effect", meet: func(_ *troubled, q *http.Request, send http.RoundTripper) (*http.Response, error) {
+	justOnce(lost("reset after it took effect", errReset, true)),
+	justOnce(late(200 * time.Millisecond)),
+	{name: "500 after it took effect", writes: true, once: true, meet: func(_ *troubled, q *http.Request, send http.RoundTripper) (*http.Response, error) {
 		if err := perform(q, send); err != nil {
 			return nil, err
 		}
 		return refusal(q, http.StatusInternalServerError, "InternalError"), nil
 	}},
-	{name: "answer cut", meet: func(_ *troubled, q *http.Request, send http.RoundTripper) (*http.Response, error) {
+	{name: "answer cut", once: true, meet: func(_ *troubled, q *http.Request, send http.RoundTripper) (*http.Response, error) {
 		resp, err := send.RoundTrip(q)
 		if err == nil {
 			resp.Body = &struct {
@@ -210,7 +219,7 @@ var troubles = []trouble{
 		t.cancel()
 		return nil, context.Canceled
 	}},
-	{name: "given up after it took effect", once: true, meet: func(t *troubled, q *http.Request, send http.RoundTripper) (*http.Response, error) {
+	{name: "given up after it took effect", writes: true, once: true, meet: func(t *troubled, q *http.Request, send http.RoundTripper) (*http.Response, error) {
 		if err := perform(q, send); err != nil {
 			return nil, err
 		}
