@@ -68,7 +68,7 @@ func TestCrashIsSeen(t *testing.T) {
 // their Leases last, as a suspended machine does. Others take their faults out
 // meanwhile; when they wake up, they leave nothing either.
 func TestSleepers(t *testing.T) {
-	s, in := newScene(t, "sleepers", maxRequests), newInjector(t, unthrottled())
+	s, in := newScene(t, "sleepers", cast{routed: 3, bare: maxRequests}), newInjector(t, unthrottled())
 	sleepers := s.sleepers(t)
 	t.Logf("%d processes sleep", len(sleepers))
 	if _, err := silence(t.Context(), in, s.namespace); err != nil {
@@ -104,7 +104,7 @@ func (s *scene) sleepers(t *testing.T) (sleeping []*process) {
 	for n := range maxRequests {
 		p, err := start(t.Context(), job{
 			Kubeconfig: mesh.Kubeconfig(), Namespace: s.namespace, Run: injector.NewRunID(), Death: asleep, At: n,
-			Targets: []target{{fmt.Sprint("routed-", n%routedServices), injector.Caller}, {fmt.Sprint("bare-", n), injector.Caller}},
+			Targets: []target{{fmt.Sprint("routed-", n%s.cast.routed), injector.Caller}, {fmt.Sprint("bare-", n), injector.Caller}},
 		})
 		if err != nil {
 			t.Fatal(err)

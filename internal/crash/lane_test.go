@@ -151,7 +151,7 @@ func crash(tb testing.TB, name string, n int, reap reaper, plant func(*job)) *ta
 	todo, work := make(chan int), make(chan struct{}, working)
 	for i := range min(lanes, (n+batch-1)/batch) {
 		l := &lane{
-			scene: newScene(tb, fmt.Sprintf("%s-%d", name, i), batch), tb: tb, in: newInjector(tb, unthrottled()),
+			scene: newScene(tb, fmt.Sprintf("%s-%d", name, i), cast{routed: 3, bare: batch, upstream: 2}), tb: tb, in: newInjector(tb, unthrottled()),
 			tally: t, work: work, reap: reap, plant: plant, random: rand.New(rand.NewPCG(start, uint64(i))),
 		}
 		batches.Go(func() {
@@ -191,7 +191,7 @@ func (l *lane) batch(ctx context.Context, size int) error {
 		})
 		if l.pick(3) == 0 {
 			do, by := foreignEdits[l.pick(len(foreignEdits))], l.pick(50)
-			err := l.edit(ctx, fmt.Sprint("routed-", l.pick(routedServices)), func(vs *unstructured.Unstructured) { do(vs, by) })
+			err := l.edit(ctx, fmt.Sprint("routed-", l.pick(l.cast.routed)), func(vs *unstructured.Unstructured) { do(vs, by) })
 			mu.Lock()
 			errs = append(errs, err)
 			mu.Unlock()
@@ -225,7 +225,7 @@ func (l *lane) batch(ctx context.Context, size int) error {
 func (l *lane) job(n int) job {
 	j := job{
 		Kubeconfig: mesh.Kubeconfig(), Namespace: l.namespace, Run: injector.NewRunID(),
-		Targets: randomTargets(n, l.pick),
+		Targets: l.cast.randomTargets(n, l.pick),
 		Hold:    time.Duration(l.pick(150)) * time.Millisecond,
 		Death:   []death{never, never, before, half, after}[l.pick(5)],
 	}

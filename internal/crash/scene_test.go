@@ -26,15 +26,18 @@ var (
 	leases          = schema.GroupVersionResource{Group: "coordination.k8s.io", Version: "v1", Resource: "leases"}
 	services        = schema.GroupVersionResource{Version: "v1", Resource: "services"}
 	pods            = schema.GroupVersionResource{Version: "v1", Resource: "pods"}
+	roles           = schema.GroupVersionResource{Group: "rbac.authorization.k8s.io", Version: "v1", Resource: "roles"}
+	roleBindings    = schema.GroupVersionResource{Group: "rbac.authorization.k8s.io", Version: "v1", Resource: "rolebindings"}
 	namespaces      = schema.GroupVersionResource{Version: "v1", Resource: "namespaces"}
 )
 
-// Three kinds of service: routed ones have a VirtualService of a user's, bare
-// ones have none, and upstream ones have pods with a proxy.
-const (
-	routedServices   = 3
-	upstreamServices = 2
-)
+// cast is how many services of each of three kinds a scene has: routed ones have
+// a VirtualService of a user's, bare ones have none (a run that faults one
+// creates it, and then no other run can), and upstream ones have pods with a
+// proxy.
+type cast struct {
+	routed, bare, upstream int
+}
 
 // userRoutes are the VirtualService of a routed service, in three shapes: %[1]s
 // is its name.
@@ -83,6 +86,7 @@ spec:
 // be had only users ever touched them.
 type scene struct {
 	namespace string
+	cast      cast
 	client    dynamic.Interface
 
 	mu   sync.Mutex
@@ -90,23 +94,21 @@ type scene struct {
 	kept map[string]string                     // objects that users gave a name of ours; their resources
 }
 
-// newScene creates a namespace with so many bare services. A run that faults one
-// creates a VirtualService, and then no other can.
-func newScene(tb testing.TB, namespace string, bare int) *scene {
+func newScene(tb testing.TB, namespace string, cast cast) *scene {
 	tb.Helper()
 	s := &scene{
-		namespace: namespace, client: newClient(tb),
+		namespace: namespace, cast: cast, client: newClient(tb),
 		want: map[string]*unstructured.Unstructured{}, kept: map[string]string{},
 	}
 	s.create(tb, namespaces, fmt.Sprintf("{apiVersion: v1, kind: Namespace, metadata: {name: %s}}", namespace))
-	for n := range routedServices {
+	for n := range s.cast.routed {
 		s.service(tb, fmt.Sprint("routed-", n))
 	}
 	s.route(tb)
-	for n := range bare {
+	for n := range cast.bare {
 		s.service(tb, fmt.Sprint("bare-", n))
 	}
-	for n := range upstreamServices {
+	for n := range cast.upstream {
 		name := fmt.Sprint("upstream-", n)
 		s.service(tb, name)
 		for _, suffix := range []string{"a", "b"} {
@@ -119,7 +121,7 @@ func newScene(tb testing.TB, namespace string, bare int) *scene {
 // route creates the VirtualServices of users.
 func (s *scene) route(tb testing.TB) {
 	tb.Helper()
-	for n := range routedServices {
+	for n := range s.cast.routed {
 		name := fmt.Sprint("routed-", n)
 		s.want[name] = s.create(tb, virtualServices,
 			"apiVersion: networking.istio.io/v1\nkind: VirtualService"+fmt.Sprintf(userRoutes[n%len(userRoutes)], name))
@@ -353,12 +355,12 @@ func usersRoutes(vs *unstructured.Unstructured) []any {
 }
 
 // randomTargets picks the services of the n-th run of a batch, each at most once.
-func randomTargets(n int, pick func(n int) int) []target {
+func (c cast) randomTargets(n int, pick func(n int) int) []target {
 	all := []target{
-		{fmt.Sprint("routed-", pick(routedServices)), injector.Caller},
+		{fmt.Sprint("routed-", pick(c.routed)), injector.Caller},
 		{fmt.Sprint("bare-", n), injector.Caller},
-		{fmt.Sprint("upstream-", pick(upstreamServices)), injector.Upstream},
-		{fmt.Sprint("routed-", pick(routedServices)), injector.Caller},
+		{fmt.Sprint("upstream-", pick(c.upstream)), injector.Upstream},
+		{fmt.Sprint("routed-", pick(c.routed)), injector.Caller},
 	}
 	if all[3].Name == all[0].Name {
 		all = all[:3]

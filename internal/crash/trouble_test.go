@@ -63,13 +63,13 @@ type subject struct {
 	revert    func(context.Context, *injector.Injection) error // a companion test has a bad one
 }
 
-func newSubject(tb testing.TB, namespace string) *subject {
+func newSubject(tb testing.TB, namespace string, options ...injector.Option) *subject {
 	tb.Helper()
-	s := &subject{scene: newScene(tb, namespace, 1)}
+	s := &subject{scene: newScene(tb, namespace, cast{1, 1, 1})}
 	s.transport = &troubled{scene: s.scene}
 	config := unthrottled()
 	config.Wrap(func(next http.RoundTripper) http.RoundTripper { s.transport.next = next; return s.transport })
-	s.in = newInjector(tb, config)
+	s.in = newInjector(tb, config, options...)
 	s.revert = func(ctx context.Context, injection *injector.Injection) error { return injection.Revert(ctx) }
 	return s
 }
@@ -80,7 +80,7 @@ func (s *subject) plan(ctx context.Context, targets ...target) (injector.Plan, e
 	for _, t := range targets {
 		faults = append(faults, t.fault(s.namespace))
 	}
-	return s.in.Plan(ctx, injector.NewRunID(), faults, injector.BlastRadius{}, s.in.Now().Add(time.Hour))
+	return s.in.Plan(ctx, injector.NewRunID(), faults, injector.BlastRadius{}, s.in.Now().Add(3*time.Hour))
 }
 
 // outcome is what came of a case.
