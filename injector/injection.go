@@ -311,15 +311,19 @@ func (inj *Injection) undo(ctx context.Context, undos []*undo) error {
 			inj.lease = nil
 		}
 	}
-	return notReverted(inj.run, failed)
+	var lease Ref
+	if inj.lease != nil {
+		lease = inj.lease.ref
+	}
+	return notReverted(inj.run, lease, failed)
 }
 
 // notReverted returns a *NotRevertedError, or nil when nothing failed.
-func notReverted(run string, failed []*undo) error {
+func notReverted(run string, lease Ref, failed []*undo) error {
 	if len(failed) == 0 {
 		return nil
 	}
-	e := &NotRevertedError{Run: run}
+	e := &NotRevertedError{Run: run, Lease: lease}
 	var causes []error
 	for _, u := range failed {
 		e.Refs, causes = append(e.Refs, u.ref), append(causes, u.trouble)

@@ -39,14 +39,11 @@ func carries(obj *unstructured.Unstructured, run string) bool {
 }
 
 // isWhole says whether obj as a whole was created by run, so that taking the
-// run out means deleting it. The name must say so too: a mark that came along
-// when somebody copied an object deletes nothing of theirs.
+// run out means deleting it. The name says so, which holds the run's random
+// name, and not the mark: people edit marks, and one that came along when
+// somebody copied an object deletes nothing of theirs.
 func isWhole(obj *unstructured.Unstructured, run string) bool {
-	if run == "" || refOf(obj).creator() != run {
-		return false
-	}
-	m, marked, err := markOf(obj, run)
-	return !marked || err != nil || m.Created
+	return run != "" && refOf(obj).creator() == run
 }
 
 // without returns a copy of obj with everything of run taken out: routes by
