@@ -178,7 +178,7 @@ func (i *Injector) takeOut(ctx context.Context, u *undo) (clean bool, err error)
 		return u.fenced(ctx, i, live)
 	case isWhole(live, u.run):
 		if live.GetDeletionTimestamp() != nil {
-			return false, fmt.Errorf("it is being deleted, but finalizers %q hold it", live.GetFinalizers())
+			return false, i.defuse(ctx, live, u.run)
 		}
 		if err := i.remove(ctx, live); err != nil && !apierrors.IsNotFound(err) {
 			return false, fmt.Errorf("delete: %w", err)
@@ -214,6 +214,31 @@ func routeless(obj *unstructured.Unstructured) bool {
 	return obj.GetKind() == kindVirtualService && !slices.ContainsFunc([]string{"http", "tcp", "tls"}, func(protocol string) bool {
 		return len(at[[]any](obj.Object, "spec", protocol)) > 0
 	})
+}
+
+// defuse takes the fault out of an object that is to be deleted as a whole, but
+// that finalizers of others hold; the mark stays as long as the object. It
+// returns why the object is still there.
+func (i *Injector) defuse(ctx context.Context, live *unstructured.Unstructured, run string) error {
+	held := fmt.Errorf("it is being deleted, but finalizers %q hold it", live.GetFinalizers())
+	after := live.DeepCopy()
+	routes := at[[]any](after.Object, "spec", "http")
+	var err error
+	switch {
+	case len(runRoutes(routes, run)) > 0:
+		err = unstructured.SetNestedSlice(after.Object, removeRoutes(routes, run), "spec", "http")
+	case len(at[[]any](after.Object, "spec", "configPatches")) > 0:
+		err = unstructured.SetNestedSlice(after.Object, []any{}, "spec", "configPatches")
+	default:
+		return held
+	}
+	if err == nil {
+		_, err = i.update(ctx, after)
+	}
+	if err != nil && !apierrors.IsNotFound(err) {
+		return fmt.Errorf("%w, and so its fault cannot be taken out of it: %w", held, err)
+	}
+	return held
 }
 
 // fenced says whether no late write of ours can get at live, which is clean. A
