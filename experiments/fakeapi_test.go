@@ -24,6 +24,7 @@ import (
 type fakeAPI struct {
 	server *httptest.Server
 	refuse func(*http.Request) int // the status to answer with instead, or 0
+	denies bool                    // the answer to whoever asks for their rights
 	logs   map[string]string       // of proxies, by the name of their pod
 
 	mu      sync.Mutex
@@ -145,7 +146,10 @@ func (a *fakeAPI) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 func (a *fakeAPI) serve(r *http.Request) (status int, answer any) {
 	at := r.URL.Path
-	if strings.HasPrefix(path.Base(at), "selfsubject") { // everything is allowed, until it is refused
+	if strings.HasPrefix(path.Base(at), "selfsubject") {
+		if a.denies {
+			return http.StatusCreated, map[string]any{"status": map[string]any{"allowed": false}}
+		}
 		all := []any{"*"}
 		return http.StatusCreated, map[string]any{"status": map[string]any{
 			"allowed": true, "resourceRules": []any{map[string]any{"verbs": all, "apiGroups": all, "resources": all}},
