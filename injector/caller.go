@@ -47,7 +47,7 @@ func (s splice) into(vs *unstructured.Unstructured) (*unstructured.Unstructured,
 	merged, names, err := insertRoutes(routes, routeNames(s.run, s.first, routes), func(i int, route any) (object, error) {
 		clone, err := s.clone(route, vs)
 		if err != nil {
-			return nil, fmt.Errorf("spec.http[%d] %w", i, err)
+			return nil, prefixed(fmt.Sprintf("spec.http[%d] ", i), err)
 		}
 		return clone, nil
 	})

@@ -18,8 +18,8 @@ var update = flag.Bool("update", false, "rewrite what the golden files under tes
 // goldenFault is the form that faults have in golden files.
 type goldenFault struct {
 	On struct {
-		Namespace, Name, Subset string
-		Port                    int
+		Namespace, Name, Host, Subset string
+		Port                          int
 	}
 	Site  string
 	Delay *struct {
@@ -30,15 +30,20 @@ type goldenFault struct {
 		HTTPStatus int
 		Percent    float64
 	}
-	Pods       int
-	AllTraffic bool
+	From        Callers
+	Headers     map[string]string
+	AllTraffic  bool
+	Pods        int
+	PodsPercent float64
+	PodNames    []string
 }
 
 func (g goldenFault) fault() Fault {
 	f := Fault{
-		On:   Service{Namespace: g.On.Namespace, Name: g.On.Name, Subset: g.On.Subset, Port: g.On.Port},
+		On:   Service{Namespace: g.On.Namespace, Name: g.On.Name, Host: g.On.Host, Subset: g.On.Subset, Port: g.On.Port},
 		Site: map[string]Site{"caller": Caller, "upstream": Upstream}[g.Site],
-		Pods: g.Pods, AllTraffic: g.AllTraffic,
+		From: g.From, Headers: g.Headers, AllTraffic: g.AllTraffic,
+		Pods: g.Pods, PodsPercent: g.PodsPercent, PodNames: g.PodNames,
 	}
 	if g.Delay != nil {
 		f.Effect = Delay{Fixed: g.Delay.Fixed.Duration, Percent: g.Delay.Percent}
