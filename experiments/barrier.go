@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -80,28 +81,32 @@ func (t *trial) everywhere(ctx context.Context) ([]observe.Proxy, error) {
 	return proxies, err
 }
 
-// sights lists what may have to be seen where: in every sidecar to which the
-// object is visible, for a Caller fault; in the chosen pods, for an Upstream one.
+// sights lists what may have to be seen where: in the proxies in which the edits
+// make their faults. A Caller fault counts only where the service is known.
 func sights(edits []injector.Edit, faults []injector.Fault, proxies []observe.Proxy) []sight {
 	var all []sight
 	for _, edit := range edits {
 		on := faults[edit.Fault].On
-		service := on.Host
-		if service == "" {
-			service = on.Name + "." + on.Namespace
-		}
 		query := "resource=" + edit.Resource() // of the proxy's config_dump
 		for _, p := range proxies {
-			switch {
-			case !edit.MadeIn(p.Namespace, p.Pod, p.Labels, p.Gateway):
-			case len(edit.Pods) > 0:
-				all = append(all, sight{proxy: p, query: query, edit: edit})
-			default:
-				all = append(all, sight{proxy: p, query: query, edit: edit, service: service})
+			s := sight{proxy: p, query: query, edit: edit}
+			if len(edit.Pods) == 0 {
+				s.service = serviceName(on)
+			}
+			if edit.MadeIn(p.Namespace, p.Pod, p.Labels, p.Gateway) {
+				all = append(all, s)
 			}
 		}
 	}
 	return all
+}
+
+// serviceName is how the clusters of proxies name what a fault is on.
+func serviceName(on injector.Service) string {
+	if on.Host != "" {
+		return strings.ToLower(on.Host)
+	}
+	return on.Name + "." + on.Namespace
 }
 
 // see looks at one proxy until it shows what it should. A proxy that does not

@@ -3,6 +3,7 @@ package injector
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -54,7 +55,7 @@ func (s splice) into(vs *unstructured.Unstructured) (*unstructured.Unstructured,
 		if err == nil {
 			return clones, nil
 		}
-		err = fmt.Errorf("spec.http[%d] %w", i, err)
+		err = prefixed(fmt.Sprintf("spec.http[%d] ", i), err)
 		if _, isIdle := errors.AsType[idleError](err); isIdle {
 			idle = append(idle, err)
 			return nil, nil
@@ -77,7 +78,8 @@ func (s splice) into(vs *unstructured.Unstructured) (*unstructured.Unstructured,
 // stillRoutes reports why vs is not, or no longer, the object to edit.
 func (s splice) stillRoutes(vs *unstructured.Unstructured) error {
 	if s.gateway != nil {
-		_, _, err := gatewayOwners([]*unstructured.Unstructured{vs}, s.question())
+		list := slices.Collect(maps.Values(s.children))
+		_, _, err := gatewayOwners(append(list, vs), s.question())
 		return err
 	}
 	routesHost := slices.ContainsFunc(stringsAt(vs.Object, "spec", "hosts"), func(host string) bool {

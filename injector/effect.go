@@ -107,8 +107,21 @@ func problems(err error) []error {
 	switch {
 	case err == nil:
 		return nil
-	case errors.As(err, &joined):
-		return joined.Unwrap()
+	case !errors.As(err, &joined):
+		return []error{err}
 	}
-	return []error{err}
+	var all []error
+	for _, problem := range joined.Unwrap() {
+		all = append(all, problems(problem)...)
+	}
+	return all
+}
+
+// prefixed puts the words before each problem in err.
+func prefixed(words string, err error) error {
+	var errs []error
+	for _, problem := range problems(err) {
+		errs = append(errs, fmt.Errorf("%s%w", words, problem))
+	}
+	return errors.Join(errs...)
 }

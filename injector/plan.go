@@ -67,7 +67,8 @@ type planner struct {
 
 // makePlan decides how to make the faults in the world as it is. It is pure.
 func makePlan(w world, r request) (Plan, error) {
-	r.limits = r.limits.within(r.faults)
+	asked := r.limits
+	r.limits = asked.within(r.faults)
 	p := &planner{world: w, request: r, touched: map[Ref]bool{}, hit: map[string]bool{}}
 	p.virtualServices = slices.Clone(w.virtualServices)
 	p.plan = Plan{Run: r.run, Until: newMark(r.until, r.by).Until, Limits: r.limits, Notes: slices.Clone(w.notes)}
@@ -77,7 +78,7 @@ func makePlan(w world, r request) (Plan, error) {
 	if !r.until.After(r.now) {
 		p.reasons = append(p.reasons, Reason{"until", fmt.Sprintf("%s has passed: the faults would be stale at once", r.until)})
 	}
-	p.reasons = append(p.reasons, r.limits.problems()...)
+	p.reasons = append(p.reasons, asked.problems()...)
 	p.reasons = append(p.reasons, hidden(r.faults)...)
 	for i, f := range r.faults {
 		if wrong := r.limits.refuses(i, f); len(wrong) > 0 {
@@ -180,7 +181,7 @@ func (p *planner) edit(i int, f Fault, owner *unstructured.Unstructured, s splic
 	} else if err = p.mayEdit(owner); err == nil {
 		s.rivals = findRivals(p.virtualServices, owner, s.question())
 		edit.After, edit.Routes, err = s.into(owner)
-		err = prefixed(refOf(owner), err)
+		err = prefixed(refOf(owner).String()+": ", err)
 	}
 	if err != nil {
 		return err
@@ -219,13 +220,4 @@ func (p *planner) note(i int, notes []string) {
 	for _, note := range notes {
 		p.plan.Notes = append(p.plan.Notes, fmt.Sprintf("faults[%d].on: %s", i, note))
 	}
-}
-
-// prefixed puts ref before each problem in err.
-func prefixed(ref Ref, err error) error {
-	var errs []error
-	for _, problem := range problems(err) {
-		errs = append(errs, fmt.Errorf("%s: %w", ref, problem))
-	}
-	return errors.Join(errs...)
 }
