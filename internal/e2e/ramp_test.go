@@ -14,7 +14,8 @@ import (
 // that came to its own routes.
 func TestRampAtTheCaller(t *testing.T) {
 	for _, effect := range []injector.Effect{
-		injector.Abort{HTTPStatus: 503, Percent: 90}, injector.Blackhole{Percent: 90},
+		injector.Abort{HTTPStatus: 503, Percent: 90},
+		injector.Blackhole{Percent: 90},
 	} {
 		f := fault("inventory", injector.Caller, effect)
 		f.Ramp = []float64{20, 50}
@@ -29,7 +30,6 @@ func TestRampAtTheCaller(t *testing.T) {
 				t.Errorf("%v: the share does not rise: %v", effect, parts)
 			}
 		}
-		t.Log(report)
 	}
 }
 
