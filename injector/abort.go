@@ -35,12 +35,16 @@ var grpcStatuses = [...]string{
 	"INTERNAL", "UNAVAILABLE", "DATA_LOSS", "UNAUTHENTICATED",
 }
 
+// GRPCFailures returns the names that [Abort] takes as GRPCStatus, by their code:
+// all of gRPC's but OK.
+func GRPCFailures() []string { return slices.Clone(grpcStatuses[1:]) }
+
 // Validate reports every reason why a cannot be injected, or nil.
 func (a Abort) Validate() error {
 	var status error
-	switch failures := grpcStatuses[1:]; {
+	switch failures := GRPCFailures(); {
 	case a.HTTPStatus == 0 && a.GRPCStatus == "":
-		status = errors.New("httpStatus: is missing, and so is grpcStatus; want one of them")
+		status = errors.New("effect: the abort has neither an httpStatus nor a grpcStatus; want one of them")
 	case a.HTTPStatus != 0 && a.GRPCStatus != "":
 		status = fmt.Errorf("grpcStatus: found %s, but httpStatus is set, too, and says %d; want one of them", a.GRPCStatus, a.HTTPStatus)
 	case a.GRPCStatus != "" && !slices.Contains(failures, a.GRPCStatus):

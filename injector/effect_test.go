@@ -25,7 +25,7 @@ func TestEffectValidate(t *testing.T) {
 		{Delay{Fixed: time.Second, Percent: 0.00009}, "percent: 9e-05 is below 0.0001, the smallest share that proxies draw"},
 		{Abort{HTTPStatus: 200, Percent: 1}, ""},
 		{Abort{HTTPStatus: 599, Percent: 1}, ""},
-		{Abort{}, "httpStatus: is missing, and so is grpcStatus; want one of them\npercent: 0 is not above 0 and up to 100"},
+		{Abort{}, "effect: the abort has neither an httpStatus nor a grpcStatus; want one of them\npercent: 0 is not above 0 and up to 100"},
 		{Abort{HTTPStatus: 199, Percent: 1}, "httpStatus: 199 is not between 200 and 599"},
 		{Abort{HTTPStatus: 600, Percent: 1}, "httpStatus: 600 is not between 200 and 599"},
 		{Abort{GRPCStatus: "UNAVAILABLE", Percent: 1}, ""},

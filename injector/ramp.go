@@ -56,7 +56,7 @@ func unequalRamps(faults []Fault) []Reason {
 		case len(f.Ramp) != len(faults[first].Ramp):
 			reasons = append(reasons, Reason{
 				fmt.Sprintf("faults[%d].ramp", i),
-				fmt.Sprintf("has %d steps, and the ramp of faults[%d] has %d: ramps of one run go up together, so give them as many",
+				fmt.Sprintf("has the length %d, and that of faults[%d] the length %d: ramps of one run go up together, so give them as many percentages",
 					len(f.Ramp), first, len(faults[first].Ramp)),
 			})
 		}

@@ -40,7 +40,7 @@ func TestRampsOfOneRunHaveAsManySteps(t *testing.T) {
 	}
 	faults[2].Ramp = []float64{2}
 	err := ValidateFaults(faults, BlastRadius{})
-	want := "refused: faults[2].ramp: has 1 steps, and the ramp of faults[0] has 2: ramps of one run go up together, so give them as many"
+	want := "refused: faults[2].ramp: has the length 1, and that of faults[0] the length 2: ramps of one run go up together, so give them as many percentages"
 	if err == nil || err.Error() != want {
 		t.Errorf("%v\nwant %s", err, want)
 	}
