@@ -158,6 +158,10 @@ func TestARunWithTheRightsOfItsPlan(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			plan, err := runner.Plan(t.Context(), e)
+			if notes := strings.Join(plan.Notes, "\n"); err != nil || !strings.Contains(notes, `pods can be listed in namespaces ["shop"] only`) {
+				t.Errorf("the plan does not note what cannot be seen: %v, %s", err, notes)
+			}
 			report, err := runner.Run(t.Context(), e)
 			if err != nil || report.Verdict != experiments.Held || !report.Clean {
 				t.Errorf("%v\n%s", err, report)
@@ -176,6 +180,7 @@ func TestARunWithoutOneOfItsRights(t *testing.T) {
 		roles := rolesFor(t, e)
 		count := 0
 		eachRight(t, roles, func(t *testing.T, namespace string, right rights.Right) {
+			t.Helper()
 			count++
 			runner, err := experiments.NewRunner(as(t, fmt.Sprintf("run-%s-%d", name, count), without(roles, namespace, right)))
 			if err != nil {
@@ -258,6 +263,7 @@ func TestAnInjectorWithTheRightsOfItsPlan(t *testing.T) {
 		noLeftovers(t)
 		count := 0
 		eachRight(t, roles, func(t *testing.T, namespace string, right rights.Right) {
+			t.Helper()
 			count++
 			hold := atOnce
 			if right.Resource == "leases" && right.Verb == "update" {
