@@ -154,9 +154,10 @@ func TestLimitsBiteAtTheWrite(t *testing.T) {
 		"the namespace opted out": {
 			fault: callerFault, limits: optIn,
 			alter: func(_ *testing.T, c *cluster, _ *Plan) {
-				c.change(ours, func(obj *unstructured.Unstructured) {
-					obj.SetLabels(map[string]string{"faultline.dev/allowed": "false"})
-				})
+				obj := decodeOne(t, strings.Replace(namespace, "'true'", "'false'", 1))
+				if err := c.Tracker().Update(namespaces, obj, ""); err != nil {
+					t.Error(err)
+				}
 			},
 			want: `namespace "shop" lacks the label faultline.dev/allowed=true that blastRadius.namespaceLabel asks for`,
 		},
