@@ -12,26 +12,29 @@ import (
 	"github.com/faultline-mesh/faultline/observe"
 )
 
-// evidenceBudget bounds the wait for access logs to be written: Istio's proxies
-// flush them every second.
-const evidenceBudget = 3 * time.Second
+// Bounds of the search for evidence. Istio's proxies flush their access logs every
+// second.
+const (
+	evidenceBudget = 3 * time.Second  // for waiting until the logs are written
+	readingBudget  = 15 * time.Second // for reading those of all proxies, once
+)
 
 // evidence says, for each fault, what shows that it fired. It asks the access
 // logs of the proxies that make the fault until they show all of it, then what
 // else there is.
 func (t *trial) evidence(ctx context.Context) ([]Evidence, error) {
-	ctx, cancel := context.WithTimeout(ctx, evidenceBudget)
+	waiting, cancel := context.WithTimeout(ctx, evidenceBudget)
 	defer cancel()
 	var all []Evidence
 	for i, fault := range t.experiment.Faults {
 		e := Evidence{Fault: fault.String()}
 		makers, steps := t.makers(i), t.traces(i)
 		for {
-			if err := t.fromLogs(ctx, &e, makers, steps); err != nil && ctx.Err() == nil {
+			if err := t.fromLogs(ctx, &e, makers, steps); err != nil {
 				t.log.Warn("no access log", "error", err)
 				break
 			}
-			if e.complete() || pause(ctx, 200*time.Millisecond) != nil {
+			if e.complete() || pause(waiting, 200*time.Millisecond) != nil {
 				break
 			}
 		}
@@ -84,6 +87,8 @@ func (t *trial) unshared(fault int, makers []observe.Proxy) []observe.Proxy {
 // fromLogs counts in the makers' access logs. At the Caller site every request
 // that came to the fault names our route, so the share is known.
 func (t *trial) fromLogs(ctx context.Context, e *Evidence, makers []observe.Proxy, steps []trace) error {
+	ctx, cancel := context.WithTimeout(ctx, readingBudget)
+	defer cancel()
 	counted := fresh(steps)
 	for _, proxy := range makers {
 		log, err := t.mesh.Logs(ctx, proxy, t.report.During.From)

@@ -90,5 +90,5 @@ func (t *trial) took(n int, s step, shown Convergence) {
 	}
 	t.steps, t.report.Ramp = append(t.steps, s), append(t.report.Ramp, told)
 	t.log.Info("ramp", "run", t.report.Run, "step", n+1, "faults", told.Faults)
-	t.tell(DuringPhase, fmt.Sprintf("ramp: step %d: %s", n+1, told.text()))
+	t.tell(DuringPhase, fmt.Sprintf("ramp: step %d: %s", n+1, told))
 }

@@ -32,7 +32,7 @@ func (r *Report) String() string {
 		}
 	}
 	for n, s := range r.Ramp {
-		row("ramp", fmt.Sprintf("step %d of %d: %s", n+1, len(r.Ramp), s.text()))
+		row("ramp", fmt.Sprintf("step %d of %d: %s", n+1, len(r.Ramp), s.String()))
 	}
 	for _, e := range r.Ejections() {
 		row("ejected", ejectionText(e))
@@ -75,8 +75,8 @@ func (r *Report) meshText() string {
 	return fmt.Sprintf("in force on %s, gone %s; %s: %s", r.Injected.reach(), gone, state, strings.Join(r.Objects, ", "))
 }
 
-// text says what the step was, and when it was in force.
-func (s RampStep) text() string {
+// String says what the step was, and when it was in force.
+func (s RampStep) String() string {
 	return fmt.Sprintf("%s: in force on %s", strings.Join(s.Faults, ", "), s.Convergence.reach())
 }
 

@@ -155,7 +155,7 @@ func TestLimitsBiteAtTheWrite(t *testing.T) {
 			fault: callerFault, limits: optIn,
 			alter: func(_ *testing.T, c *cluster, _ *Plan) {
 				obj := decodeOne(t, strings.Replace(namespace, "'true'", "'false'", 1))
-				if err := c.Tracker().Update(namespaces, obj, ""); err != nil {
+				if err := c.Tracker().Update(kubeNamespaces, obj, ""); err != nil {
 					t.Error(err)
 				}
 			},
