@@ -1,6 +1,7 @@
 package injector
 
 import (
+	"math/rand/v2"
 	"slices"
 	"testing"
 
@@ -16,11 +17,17 @@ func FuzzSplice(f *testing.F) {
 		"{apiVersion: a/v1, kind: VirtualService, metadata: {name: x}, spec: {hosts: [x], http: [{name: faultline-7f3a-0}]}}",
 		"{apiVersion: a/v1, kind: VirtualService, metadata: {name: x, labels: {}}, spec: {hosts: ['*'], http: [null, 1, {match: [{}]}]}}",
 		"{apiVersion: a/v1, kind: VirtualService, metadata: {name: x, annotations: 1}, spec: {hosts: [x, y], http: [{match: [{headers: {Baggage: {}}}]}]}}",
+		"{apiVersion: a/v1, kind: VirtualService, metadata: {name: x}, spec: {hosts: [x], http: [{delegate: {name: y}}, {delegate: 1}]}}",
+		"{apiVersion: a/v1, kind: VirtualService, metadata: {name: x}, spec: {gateways: [1, ./public], hosts: [x], http: [{match: [{gateways: 1}]}]}}",
 		"{apiVersion: a/v1, kind: VirtualService, metadata: {name: x}, spec: {hosts: [payments], http: [{headers: {response: {set: {x-faultline-run: a}}}}]}}",
 	} {
-		f.Add([]byte(asJSON(f, decodeOne(f, seed).Object)))
+		f.Add([]byte(asJSON(f, decodeOne(f, seed).Object)), uint8(0))
 	}
-	f.Fuzz(func(t *testing.T, data []byte) {
+	for seed := range uint64(14) {
+		g := generator{rand.New(rand.NewPCG(seed, 5))}
+		f.Add([]byte(asJSON(f, g.virtualService().Object)), uint8(seed))
+	}
+	f.Fuzz(func(t *testing.T, data []byte, scope uint8) {
 		vs := &unstructured.Unstructured{}
 		if vs.UnmarshalJSON(data) != nil || vs.IsList() || vs.GetKind() != kindVirtualService || vs.GetName() == "" {
 			t.Skip("no API server has such an object")
@@ -28,7 +35,7 @@ func FuzzSplice(f *testing.F) {
 		if carries(vs, testRun) || isLabelled(vs) {
 			t.Skip("not a user's alone")
 		}
-		after := spliceAnything(t, vs, testRun)
+		after := spliceAnything(t, vs, testRun, scope)
 		if after == nil {
 			return
 		}
