@@ -37,7 +37,7 @@ func TestGeneratedObjectsComeBack(t *testing.T) {
 			if got := asJSON(t, mustWithout(t, edit.After, testRun).Object); got != before {
 				t.Fatalf("seed %d: reverted to\n%s\nwant\n%s", seed, got, before)
 			}
-			if err := plan.Limits.permit(edit.splice, nil, edit); err != nil {
+			if err := (bounds{BlastRadius: plan.Limits}).permit(nil, edit); err != nil {
 				t.Fatalf("seed %d: the plan is not permitted: %v", seed, err)
 			}
 		}

@@ -139,10 +139,9 @@ func (i *Injector) Now() time.Time { return i.clock.now() }
 // not mean what it says, is a *[RefusedError] with every reason found. Several
 // runs can be planned at once.
 func (i *Injector) Plan(ctx context.Context, run string, faults []Fault, limits BlastRadius, until time.Time) (Plan, error) {
-	limits.root = i.root
-	w, err := i.look(ctx, faults, limits)
+	w, err := i.look(ctx, faults, bounds{limits, i.root})
 	if err != nil {
 		return Plan{}, fmt.Errorf("plan run %s: %w", run, err)
 	}
-	return makePlan(w, request{run: run, by: i.by, until: until, now: i.Now(), faults: faults, limits: limits})
+	return makePlan(w, request{run: run, by: i.by, until: until, now: i.Now(), faults: faults, limits: limits, root: i.root})
 }

@@ -14,9 +14,10 @@ import (
 // faults as far as it can be told without looking at the mesh, or nil. No
 // faults at all are valid.
 func ValidateFaults(faults []Fault, limits BlastRadius) error {
-	reasons := append(limits.problems(), hidden(faults)...)
+	b := bounds{BlastRadius: limits}
+	reasons := append(b.problems(), hidden(faults)...)
 	for i, f := range faults {
-		reasons = append(reasons, limits.refuses(i, f)...)
+		reasons = append(reasons, b.refuses(i, f)...)
 	}
 	return refused(reasons)
 }
@@ -25,7 +26,7 @@ func ValidateFaults(faults []Fault, limits BlastRadius) error {
 type refuser func(field, format string, args ...any)
 
 // refuses returns what is wrong with fault i by itself and within the limits.
-func (b BlastRadius) refuses(i int, f Fault) []Reason {
+func (b bounds) refuses(i int, f Fault) []Reason {
 	var reasons []Reason
 	refuse := func(field, format string, args ...any) {
 		reasons = append(reasons, Reason{fmt.Sprintf("faults[%d].%s", i, field), fmt.Sprintf(format, args...)})
@@ -46,30 +47,30 @@ func (b BlastRadius) refuses(i int, f Fault) []Reason {
 	return reasons
 }
 
-func (b BlastRadius) refuseTarget(f Fault, refuse refuser) {
+func (b bounds) refuseTarget(f Fault, refuse refuser) {
 	on := f.On
-	name := func(field, value string) {
+	name := func(field, value, what string) {
 		if value == "" {
-			refuse(field, "is missing")
+			refuse(field, "is missing%s", what)
 		} else if text := wrongName(value); text != "" {
 			refuse(field, "%q: %s", value, text)
 		}
 	}
-	name("on.namespace", on.Namespace)
+	name("on.namespace", on.Namespace, "")
 	switch {
 	case on.Host == "":
-		name("on.name", on.Name)
+		name("on.name", on.Name, ", and so is host: a Service's name or a ServiceEntry's host is needed")
 	case on.Name != "":
 		refuse("on.host", "goes without a name: it is the host of a ServiceEntry, the name that of a Service")
 	case strings.HasPrefix(on.Host, "*"):
 		refuse("on.host", "%q stands for many services: name one of them, with a ServiceEntry of its own", on.Host)
-	case wrongHost(on.Host) != "" || !strings.Contains(on.Host, "."):
+	case wrongHost(strings.ToLower(on.Host)) != "" || !strings.Contains(on.Host, "."):
 		refuse("on.host", "%q is not a whole host name, such as api.example.com", on.Host)
 	case f.Site == Upstream:
 		refuse("on.host", "a ServiceEntry has no pods to make the fault in: use the caller site")
 	}
 	if on.Subset != "" {
-		name("on.subset", on.Subset)
+		name("on.subset", on.Subset, "")
 	}
 	if on.Port < 0 || on.Port > 65535 {
 		refuse("on.port", "%d is not a port", on.Port)
@@ -90,7 +91,7 @@ func refuseForCaller(f Fault, refuse refuser) {
 	}
 }
 
-func (b BlastRadius) refuseForUpstream(f Fault, refuse refuser) {
+func (b bounds) refuseForUpstream(f Fault, refuse refuser) {
 	if f.From.String() != "" {
 		refuse("from", "requests that reach a pod do not tell who sent them: use the caller site, "+
 			"or headers that only these callers send")
@@ -139,7 +140,7 @@ var headerName = regexp.MustCompile(`^[-_A-Za-z0-9]+$`)
 // notHeaders are names under which a match does not find the header.
 var notHeaders = []string{"uri", "scheme", "method", "authority", "host"}
 
-func (b BlastRadius) refuseScope(f Fault, refuse refuser) {
+func (b bounds) refuseScope(f Fault, refuse refuser) {
 	if f.AllTraffic && !b.AllTraffic {
 		refuse("allTraffic", "needs blastRadius.allTraffic: requests that are not the run's own would meet the fault")
 	}
@@ -165,7 +166,7 @@ func (b BlastRadius) refuseScope(f Fault, refuse refuser) {
 	}
 }
 
-func (b BlastRadius) refuseEffect(effect Effect, refuse refuser) {
+func (b bounds) refuseEffect(effect Effect, refuse refuser) {
 	if effect == nil {
 		refuse("effect", "is missing")
 		return
@@ -186,7 +187,7 @@ func wrongName(text string) string {
 
 // wrongHost says why text is no host, and names no pod or Gateway, or "".
 func wrongHost(text string) string {
-	return strings.Join(validation.IsDNS1123Subdomain(strings.ToLower(text)), "; ")
+	return strings.Join(validation.IsDNS1123Subdomain(text), "; ")
 }
 
 // wrongLabel says why name and value are no label, or "".

@@ -67,6 +67,20 @@ spec:
     abort:
       httpStatus: 503
       percent: 100
+    from: {namespace: web, labels: {app: frontend, track: canary}}
+  - on: {namespace: shop, host: api.bank.example}
+    site: caller
+    abort: {httpStatus: 503, percent: 100}
+    from: {gateway: shop/public}
+    headers: {x-tester: ada, X-Track: canary}
+  - on: {namespace: shop, service: payments}
+    site: upstream
+    abort: {httpStatus: 503, percent: 100}
+    podsPercent: 33.3
+  - on: {namespace: shop, service: payments}
+    site: upstream
+    abort: {httpStatus: 503, percent: 100}
+    podNames: [payments-a, payments-b]
   load:
     url: http://shop.example/checkout
     connectTo: 127.0.0.1:8080
@@ -91,7 +105,12 @@ spec:
   - readmitted: {service: payments}
   haltWhen:
   - successRate: {atMost: 0.5}
-  blastRadius: {namespaces: [shop, bank], maxPercent: 100, maxPods: 3, allTraffic: true}
+  blastRadius:
+    namespaces: [shop, bank]
+    namespaceLabel: faultline.dev/allowed=true
+    maxPercent: 100
+    maxPods: 3
+    allTraffic: true
   settle: 1m30s
   duration: 2500ms
   recovery: 1h
@@ -115,6 +134,24 @@ func TestEveryFieldIsRead(t *testing.T) {
 				On:     injector.Service{Namespace: "shop", Name: "inventory"},
 				Effect: injector.Abort{HTTPStatus: 503, Percent: 100},
 				Site:   injector.Caller,
+				From:   injector.Callers{Namespace: "web", Labels: map[string]string{"app": "frontend", "track": "canary"}},
+			},
+			{
+				On:      injector.Service{Namespace: "shop", Host: "api.bank.example"},
+				Effect:  injector.Abort{HTTPStatus: 503, Percent: 100},
+				Site:    injector.Caller,
+				From:    injector.Callers{Gateway: "shop/public"},
+				Headers: map[string]string{"x-tester": "ada", "X-Track": "canary"},
+			},
+			{
+				On:     injector.Service{Namespace: "shop", Name: "payments"},
+				Effect: injector.Abort{HTTPStatus: 503, Percent: 100},
+				Site:   injector.Upstream, PodsPercent: 33.3,
+			},
+			{
+				On:     injector.Service{Namespace: "shop", Name: "payments"},
+				Effect: injector.Abort{HTTPStatus: 503, Percent: 100},
+				Site:   injector.Upstream, PodNames: []string{"payments-a", "payments-b"},
 			},
 		},
 		Load: loadgen.Load{
@@ -122,8 +159,11 @@ func TestEveryFieldIsRead(t *testing.T) {
 			Header: map[string]string{"Host": "shop.example", "baggage": "user=jason", "x-number": "5"},
 			Body:   `{"sku": 1}`, Rate: 0.5, Timeout: 2 * time.Second, MaxInFlight: 7,
 		},
-		BlastRadius: injector.BlastRadius{Namespaces: []string{"shop", "bank"}, MaxPercent: 100, MaxPods: 3, AllTraffic: true},
-		Settle:      90 * time.Second, Duration: 2500 * time.Millisecond, Recovery: time.Hour,
+		BlastRadius: injector.BlastRadius{
+			Namespaces: []string{"shop", "bank"}, NamespaceLabel: "faultline.dev/allowed=true",
+			MaxPercent: 100, MaxPods: 3, AllTraffic: true,
+		},
+		Settle: 90 * time.Second, Duration: 2500 * time.Millisecond, Recovery: time.Hour,
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
