@@ -66,7 +66,7 @@ func (n needs) look(faults []Fault, limits BlastRadius) {
 		}
 	}
 	if limits.NamespaceLabel != "" {
-		for _, namespace := range limits.within(faults).Namespaces {
+		for _, namespace := range (bounds{BlastRadius: limits}).within(faults).Namespaces {
 			n.add(namespace, kubeNamespaces, namespace, "get")
 		}
 	}
