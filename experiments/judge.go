@@ -12,7 +12,7 @@ import (
 func judge(r *Report, halted string, interrupted error) (Verdict, string) {
 	switch {
 	case halted != "":
-		return Halted, "halted: " + halted
+		return Halted, "halted: " + strings.TrimPrefix(halted, "halted: ")
 	case interrupted != nil:
 		return Inconclusive, fmt.Sprintf("the run was not completed: %v", interrupted)
 	}
@@ -37,7 +37,7 @@ func unproven(r *Report) string {
 	if reason := unhealthy(r.Baseline); reason != "" {
 		return reason
 	}
-	if reason := late(r); reason != "" {
+	if reason := lagging(r); reason != "" {
 		return reason
 	}
 	if r.During.Load.Requests() == 0 {
@@ -46,8 +46,9 @@ func unproven(r *Report) string {
 	return unfired(r.Evidence)
 }
 
-// late returns what did not reach the proxies, if something did not.
-func late(r *Report) string {
+// lagging returns which proxies did not show what they should when they should,
+// or nothing.
+func lagging(r *Report) string {
 	type change struct {
 		c          Convergence
 		what, when string

@@ -130,8 +130,5 @@ func (h hit) met(routes []string) bool {
 	if len(routes) == 0 {
 		return strings.HasPrefix(h.cluster, "inbound|")
 	}
-	return slices.ContainsFunc(routes, func(name string) bool {
-		// Istio puts the name of the match, if it has one, behind a dot.
-		return h.route == name || strings.HasPrefix(h.route, name+".")
-	})
+	return slices.ContainsFunc(routes, func(name string) bool { return injector.NamesRoute(h.route, name) })
 }

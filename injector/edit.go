@@ -27,6 +27,10 @@ type Edit struct {
 	Pods   []string // pods in whose proxies the fault is made; none at the Caller site
 	Signs  []Sign   // how requests that met the fault here can be told; none when it only serves another edit
 
+	percent float64           // the share of the requests in scope that the fault hits in the end
+	highest float64           // the highest percentage in After as it was planned
+	headers map[string]string // what tells the requests in scope; none means the run's own
+
 	splice *splice    // how to make After again when the object has changed; nil when created whole
 	filter *filterSet // what an EnvoyFilter is made of; nil for other kinds
 	rising Fault      // the fault with its ramp
@@ -52,14 +56,17 @@ func (e Edit) shownAs() []string {
 
 // named says whether config has something of one of the edit's names.
 func (e Edit) named(config []byte, names []string) bool {
+	ends := []string{`"`}
+	if len(e.Routes) > 0 {
+		ends = append(ends, `.`, `-`) // see NamesRoute
+	}
 	return slices.ContainsFunc(names, func(name string) bool {
-		// Istio puts the name of a route's match, if it has one, behind a dot.
-		return bytes.Contains(config, []byte(`"`+name+`"`)) || len(e.Routes) > 0 && bytes.Contains(config, []byte(`"`+name+`.`))
+		return slices.ContainsFunc(ends, func(end string) bool { return bytes.Contains(config, []byte(`"`+name+end)) })
 	})
 }
 
 // spareRoutes is where an edit's route numbers begin, times its place among the
-// faults, when it needs more of them than were planned.
+// edits, when it needs more of them than were planned.
 const spareRoutes = 1000
 
 // again returns e planned anew on the object as it is now. again is an error
@@ -81,7 +88,7 @@ func (e Edit) again(live *unstructured.Unstructured, ours bool) (Edit, error) {
 	after, names, err := e.splice.into(live)
 	if err == nil && len(names) > len(e.Routes) && len(e.splice.replaces) == 0 {
 		spare := *e.splice
-		spare.first = (e.Fault + 1) * spareRoutes
+		spare.first = spare.spare
 		after, names, err = spare.into(live)
 	}
 	if err != nil {

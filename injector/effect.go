@@ -86,9 +86,12 @@ func validPercent(p float64) error {
 	return nil
 }
 
+// perPercent is how many millionths a percent is.
+const perPercent = 10_000
+
 // millionths renders p percent as an Envoy FractionalPercent.
 func millionths(p float64) object {
-	return object{"numerator": int64(math.Round(p * 10_000)), "denominator": "MILLION"}
+	return object{"numerator": int64(math.Round(p * perPercent)), "denominator": "MILLION"}
 }
 
 // seconds renders d, which is not negative, as the JSON form of a protobuf
@@ -104,8 +107,21 @@ func problems(err error) []error {
 	switch {
 	case err == nil:
 		return nil
-	case errors.As(err, &joined):
-		return joined.Unwrap()
+	case !errors.As(err, &joined):
+		return []error{err}
 	}
-	return []error{err}
+	var all []error
+	for _, problem := range joined.Unwrap() {
+		all = append(all, problems(problem)...)
+	}
+	return all
+}
+
+// prefixed puts the words before each problem in err.
+func prefixed(words string, err error) error {
+	var errs []error
+	for _, problem := range problems(err) {
+		errs = append(errs, fmt.Errorf("%s%w", words, problem))
+	}
+	return errors.Join(errs...)
 }

@@ -125,7 +125,10 @@ func TestSeconds(t *testing.T) {
 }
 
 func TestFaultString(t *testing.T) {
-	f := Fault{On: Service{"shop", "payments", 80, "v2"}, Effect: Abort{HTTPStatus: 503, Percent: 50}, Site: Upstream}
+	f := Fault{
+		On:     Service{Namespace: "shop", Name: "payments", Port: 80, Subset: "v2"},
+		Effect: Abort{HTTPStatus: 503, Percent: 50}, Site: Upstream,
+	}
 	if got, want := f.String(), "abort 503 on 50% at the upstream of shop/payments:80 subset v2"; got != want {
 		t.Errorf("%q, want %q", got, want)
 	}

@@ -18,18 +18,22 @@ var update = flag.Bool("update", false, "rewrite what the golden files under tes
 // goldenFault is the form that faults have in golden files.
 type goldenFault struct {
 	On struct {
-		Namespace, Name, Subset string
-		Port                    int
+		Namespace, Name, Host, Subset string
+		Port                          int
 	}
-	Site       string
-	Delay      *goldenDelay
-	Abort      *Abort
-	Delays     []goldenDelay
-	Without    string
-	Blackhole  *Blackhole
-	Ramp       []float64
-	Pods       int
-	AllTraffic bool
+	Site        string
+	Delay       *goldenDelay
+	Abort       *Abort
+	Delays      []goldenDelay
+	Without     string
+	Blackhole   *Blackhole
+	Ramp        []float64
+	From        Callers
+	Headers     map[string]string
+	AllTraffic  bool
+	Pods        int
+	PodsPercent float64
+	PodNames    []string
 }
 
 type goldenDelay struct {
@@ -39,9 +43,10 @@ type goldenDelay struct {
 
 func (g goldenFault) fault() Fault {
 	f := Fault{
-		On:   Service{Namespace: g.On.Namespace, Name: g.On.Name, Subset: g.On.Subset, Port: g.On.Port},
+		On:   Service{Namespace: g.On.Namespace, Name: g.On.Name, Host: g.On.Host, Subset: g.On.Subset, Port: g.On.Port},
 		Site: map[string]Site{"caller": Caller, "upstream": Upstream}[g.Site],
-		Pods: g.Pods, AllTraffic: g.AllTraffic, Ramp: g.Ramp,
+		From: g.From, Headers: g.Headers, AllTraffic: g.AllTraffic, Ramp: g.Ramp,
+		Pods: g.Pods, PodsPercent: g.PodsPercent, PodNames: g.PodNames,
 	}
 	switch {
 	case g.Delay != nil:

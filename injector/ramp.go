@@ -23,7 +23,7 @@ func (f Fault) Step(n int) Fault {
 }
 
 // refuseRamp reports what is wrong with the ramp of a fault.
-func (f Fault) refuseRamp(refuse func(field, format string, args ...any)) {
+func (f Fault) refuseRamp(refuse refuser) {
 	if len(f.Ramp) == 0 {
 		return
 	}

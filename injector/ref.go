@@ -10,6 +10,7 @@ import (
 
 const (
 	istioGroup         = "networking.istio.io"
+	gatewayGroup       = "gateway.networking.k8s.io"
 	kindVirtualService = "VirtualService"
 	kindEnvoyFilter    = "EnvoyFilter"
 	kindServiceEntry   = "ServiceEntry"
@@ -19,9 +20,13 @@ const (
 var (
 	virtualServices  = schema.GroupVersionResource{Group: istioGroup, Version: "v1", Resource: "virtualservices"}
 	envoyFilters     = schema.GroupVersionResource{Group: istioGroup, Version: "v1alpha3", Resource: "envoyfilters"}
-	serviceEntries   = schema.GroupVersionResource{Group: istioGroup, Version: "v1", Resource: "serviceentries"}
 	destinationRules = schema.GroupVersionResource{Group: istioGroup, Version: "v1", Resource: "destinationrules"}
+	serviceEntries   = schema.GroupVersionResource{Group: istioGroup, Version: "v1", Resource: "serviceentries"}
+	gateways         = schema.GroupVersionResource{Group: istioGroup, Version: "v1", Resource: "gateways"}
+	httpRoutes       = schema.GroupVersionResource{Group: gatewayGroup, Version: "v1", Resource: "httproutes"}
+	grpcRoutes       = schema.GroupVersionResource{Group: gatewayGroup, Version: "v1", Resource: "grpcroutes"}
 	services         = schema.GroupVersionResource{Version: "v1", Resource: "services"}
+	kubeNamespaces   = schema.GroupVersionResource{Version: "v1", Resource: "namespaces"}
 	pods             = schema.GroupVersionResource{Version: "v1", Resource: "pods"}
 )
 

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 )
@@ -62,30 +63,15 @@ func filterSpec(filters []object, targets []filterTarget) object {
 
 // httpFilters returns the HTTP filters that make f, the first of them called
 // name. A filter fires only when all its header conditions hold, so there is
-// one for each header that puts a request into the run, and the second leaves
-// the requests of the first alone: never both draw for one request.
+// one for each way in which a request comes into scope.
 func httpFilters(name string, f Fault, s spot) ([]object, error) {
 	faults, err := f.Effect.inPod(s)
 	if err != nil {
 		return nil, err
 	}
-	scopes := []struct {
-		suffix     string
-		conditions []any
-	}{
-		{"", []any{object{"name": HeaderRun, "string_match": object{"exact": s.run}}}},
-		{".baggage", []any{
-			headerMatches(HeaderBaggage, baggagePattern(s.run)),
-			object{"name": HeaderRun, "present_match": true, "invert_match": true},
-		}},
-	}
-	if f.AllTraffic {
-		scopes = scopes[:1]
-		scopes[0].conditions = nil
-	}
 	var filters []object
 	for n, fault := range faults {
-		for _, scope := range scopes {
+		for _, scope := range filterScopes(f, s.run) {
 			config := maps.Clone(fault)
 			config["@type"] = httpFaultType
 			if headers := slices.Concat(scope.conditions, at[[]any](fault, "headers")); len(headers) > 0 {
@@ -99,6 +85,41 @@ func httpFilters(name string, f Fault, s spot) ([]object, error) {
 		}
 	}
 	return filters, nil
+}
+
+// filterScope is one way in which a request comes into scope: all conditions hold.
+type filterScope struct {
+	suffix     string // of the filter's name
+	conditions []any
+}
+
+// filterScopes returns the ways in which requests come into the scope of f. Of
+// the two headers that put a request into the run, the second leaves the
+// requests of the first alone: never both draw for one request. Of the fault's
+// own headers, all must be there.
+func filterScopes(f Fault, run string) []filterScope {
+	switch {
+	case f.AllTraffic:
+		return []filterScope{{}}
+	case len(f.Headers) > 0:
+		var conditions []any
+		for _, name := range slices.Sorted(maps.Keys(f.Headers)) {
+			conditions = append(conditions, headerIs(strings.ToLower(name), f.Headers[name]))
+		}
+		return []filterScope{{"", conditions}}
+	}
+	return []filterScope{
+		{"", []any{headerIs(HeaderRun, run)}},
+		{".baggage", []any{
+			headerMatches(HeaderBaggage, baggagePattern(run)),
+			object{"name": HeaderRun, "present_match": true, "invert_match": true},
+		}},
+	}
+}
+
+// headerIs returns Envoy's condition that a header has a value.
+func headerIs(name, value string) object {
+	return object{"name": name, "string_match": object{"exact": value}}
 }
 
 // headerMatches returns Envoy's condition that a header matches as a whole.

@@ -17,6 +17,10 @@ import (
 // Where watches are forbidden, this is how often objects are read instead.
 const watchAgain = 250 * time.Millisecond
 
+// trustWatch is for how long nothing needs to come of a watch until the object
+// is read again: a connection can be dead without anybody knowing.
+const trustWatch = 3 * time.Second
+
 // Context returns a context for what is done while the faults are in. It ends
 // with ctx, and as soon as the run is no longer what it was; [context.Cause]
 // then is
@@ -67,24 +71,31 @@ func (inj *Injection) touched() []Ref {
 // that nothing is missed between two.
 func (inj *Injection) guard(ctx context.Context, ref Ref) *EvictedError {
 	for {
-		live, err := inj.injector.get(ctx, ref)
-		if apierrors.IsNotFound(err) {
-			live, err = nil, nil
-		}
-		if err == nil {
-			if evicted := inj.verdict(ref, live, false); evicted != nil {
-				return evicted
-			}
-			if live != nil {
-				if evicted := inj.follow(ctx, ref, live.GetResourceVersion()); evicted != nil {
-					return evicted
-				}
-			}
+		if evicted := inj.look(ctx, ref); evicted != nil {
+			return evicted
 		}
 		if sleep(ctx, watchAgain) != nil {
 			return nil
 		}
 	}
+}
+
+// look reads ref and watches it from there on, for as long as a watch is
+// trusted.
+func (inj *Injection) look(ctx context.Context, ref Ref) *EvictedError {
+	ctx, cancel := context.WithTimeout(ctx, trustWatch)
+	defer cancel()
+	live, err := inj.injector.get(ctx, ref)
+	if apierrors.IsNotFound(err) {
+		live, err = nil, nil
+	}
+	if err != nil {
+		return nil // not read: that tells nothing
+	}
+	if evicted := inj.verdict(ref, live, false); evicted != nil || live == nil {
+		return evicted
+	}
+	return inj.follow(ctx, ref, live.GetResourceVersion())
 }
 
 // follow watches ref from a version on, and returns what happened to it, or nil
