@@ -41,7 +41,7 @@ func TestRoles(t *testing.T) {
 	}
 	want := []string{
 		"create pods/portforward", "get pods/log", "get pods/portforward", "get services payments",
-		"list envoyfilters", "list leases", "list pods", "list virtualservices",
+		"list envoyfilters", "list leases", "list pods", "list serviceentries", "list virtualservices",
 	}
 	if got := rightsOf(roles, "shop"); !slices.Equal(got, want) {
 		t.Errorf("in shop got  %q\nwant %q", got, want)

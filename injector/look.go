@@ -15,7 +15,7 @@ import (
 
 // look reads what plans for the faults depend on. Faults that are wrong by
 // themselves are passed over: they are refused whatever the cluster holds.
-func (i *Injector) look(ctx context.Context, faults []Fault, limits BlastRadius) (world, error) {
+func (i *Injector) look(ctx context.Context, faults []Fault, limits bounds) (world, error) {
 	w := world{
 		domain:           i.domain,
 		services:         map[Service]*unstructured.Unstructured{},

@@ -32,7 +32,10 @@ type request struct {
 	now    time.Time
 	faults []Fault
 	limits BlastRadius
+	root   string // the mesh's root namespace; "" when it is not known
 }
+
+func (r request) bounds() bounds { return bounds{r.limits, r.root} }
 
 // world is the part of the cluster that plans depend on.
 type world struct {
@@ -67,7 +70,7 @@ type planner struct {
 
 // makePlan decides how to make the faults in the world as it is. It is pure.
 func makePlan(w world, r request) (Plan, error) {
-	asked := r.limits
+	asked := r.bounds()
 	r.limits = asked.within(r.faults)
 	p := &planner{world: w, request: r, touched: map[Ref]bool{}, hit: map[string]bool{}}
 	p.virtualServices = slices.Clone(w.virtualServices)
@@ -78,10 +81,9 @@ func makePlan(w world, r request) (Plan, error) {
 	if !r.until.After(r.now) {
 		p.reasons = append(p.reasons, Reason{"until", fmt.Sprintf("%s has passed: the faults would be stale at once", r.until)})
 	}
-	p.reasons = append(p.reasons, asked.problems()...)
-	p.reasons = append(p.reasons, hidden(r.faults)...)
+	p.reasons = slices.Concat(p.reasons, asked.problems(), hidden(r.faults), unequalRamps(r.faults))
 	for i, f := range r.faults {
-		if wrong := r.limits.refuses(i, f); len(wrong) > 0 {
+		if wrong := r.bounds().refuses(i, f); len(wrong) > 0 {
 			p.reasons = append(p.reasons, wrong...)
 			continue
 		}
@@ -205,7 +207,7 @@ func (p *planner) mayEdit(owner *unstructured.Unstructured) error {
 		return nil
 	}
 	var errs []error
-	if text := p.limits.forbids(ref.Namespace); text != "" {
+	if text := p.bounds().forbids(ref.Namespace); text != "" {
 		errs = append(errs, fmt.Errorf("%s has its routes, and %s", ref, text))
 	}
 	if carries(owner, p.run) {
