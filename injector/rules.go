@@ -90,6 +90,9 @@ func (n needs) write(plan Plan) {
 		switch {
 		case edit.Before == nil:
 			n.add(namespace, resource, "", "get", "watch", "create", "delete")
+			if len(edit.rising.Ramp) > 0 && len(edit.Signs) > 0 { // each step is written over the one before
+				n.add(namespace, resource, "", "update")
+			}
 		case created[edit.Ref]: // by an earlier edit
 			n.add(namespace, resource, "", "update")
 		default:

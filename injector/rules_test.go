@@ -20,7 +20,7 @@ spec:
 `
 
 func TestRules(t *testing.T) {
-	const marks = "list virtualservices; list envoyfilters; list leases"
+	const marks = "list virtualservices; list envoyfilters; list serviceentries; list leases"
 	const owners = "list httproutes; list grpcroutes"
 	const lease = "create leases; get leases; update leases; delete leases"
 	abort := Abort{HTTPStatus: 503, Percent: 100}
@@ -63,6 +63,19 @@ metadata: {name: shop, labels: {faultline.dev/allowed: "true"}}
 			want: map[string]string{
 				"shop": "get services payments; list pods; list destinationrules; get namespaces shop; " + marks + "; " + lease +
 					"; create envoyfilters; get envoyfilters; watch envoyfilters; delete envoyfilters",
+			},
+		},
+		"a blackhole that rises, beside a filter that does": {
+			faults: []Fault{
+				{On: onPayments, Site: Caller, Effect: Blackhole{Percent: 100}, Ramp: []float64{5}},
+				{On: onPayments, Site: Upstream, Effect: abort, Ramp: []float64{5}},
+			},
+			objects: []string{payments},
+			want: map[string]string{
+				"shop": "get services payments; list pods; " + owners + "; " + marks + "; " + lease +
+					"; create serviceentries; get serviceentries; watch serviceentries; delete serviceentries" +
+					"; create virtualservices; get virtualservices; watch virtualservices; delete virtualservices; update virtualservices" +
+					"; create envoyfilters; get envoyfilters; watch envoyfilters; delete envoyfilters; update envoyfilters",
 			},
 		},
 		"nothing": {want: map[string]string{}},
