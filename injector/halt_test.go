@@ -15,7 +15,7 @@ import (
 
 var haltInShop = Ref{kindLease, "shop", haltName}
 
-const namespaces = `
+const twoNamespaces = `
 {apiVersion: v1, kind: Namespace, metadata: {name: bank}}
 ---
 {apiVersion: v1, kind: Namespace, metadata: {name: istio-system}}
@@ -32,7 +32,7 @@ const namespaces = `
 `
 
 func TestHaltAndRelease(t *testing.T) {
-	c := newCluster(t, namespaces)
+	c := newCluster(t, twoNamespaces)
 	in := c.injector()
 	halts := func(calls ...func() error) (halted []string) {
 		t.Helper()
@@ -107,14 +107,14 @@ func TestTheFirstHaltStays(t *testing.T) {
 }
 
 func TestHaltTriesEveryNamespace(t *testing.T) {
-	c := newCluster(t, namespaces)
+	c := newCluster(t, twoNamespaces)
 	in := c.injector()
 	c.setLeaseHooks(func(verb, namespace, _ string) error {
 		switch {
 		case verb == "create" && namespace == "bank", verb == "delete" && namespace == "shop":
 			return forbidden(Ref{kindLease, namespace, haltName})
 		case verb == "create" && namespace == "istio-system":
-			return apierrors.NewNotFound(allNamespaces.GroupResource(), namespace) // it went after the list
+			return apierrors.NewNotFound(kubeNamespaces.GroupResource(), namespace) // it went after the list
 		}
 		return nil
 	}, nil)
