@@ -64,8 +64,8 @@ func revertsWithMark(t *testing.T, edit Edit, annotation string) {
 // TestMarksThatSomebodyDeleted takes the annotations off an object with two runs:
 // reverting one must not hide the other.
 func TestMarksThatSomebodyDeleted(t *testing.T) {
-	start := decodeOne(t, paymentsRoutes)
-	live := spliceAnything(t, spliceAnything(t, start, "aaaa"), "bbbb")
+	start, abort := decodeOne(t, paymentsRoutes), Abort{HTTPStatus: 503, Percent: 100}
+	live := spliceAnything(t, spliceAnything(t, start, "aaaa", abort), "bbbb", abort)
 	live.SetAnnotations(start.GetAnnotations())
 	live = mustWithout(t, live, "aaaa")
 	found := leftoversOn(live)
