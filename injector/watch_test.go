@@ -37,7 +37,13 @@ var evictions = map[string]struct {
 				}
 			})
 		},
-		`the mark of the run is gone (its routes are []) (last changed by "argocd")`,
+		`nothing of the run is left (last changed by "argocd")`,
+	},
+	"the mark is removed": {
+		paymentsVS, func(c *cluster) {
+			c.change(paymentsVS, func(vs *unstructured.Unstructured) { vs.SetAnnotations(nil) })
+		},
+		"the mark of the run is gone, which says how to undo it",
 	},
 	"the routes are removed": {
 		paymentsVS, func(c *cluster) { c.change(paymentsVS, dropRoutes) },
