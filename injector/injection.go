@@ -73,6 +73,9 @@ func (i *Injector) Inject(ctx context.Context, plan Plan) (*Injection, error) {
 	}
 	for _, edit := range plan.Edits {
 		if err := inj.place(ctx, edit); err != nil {
+			if cause := context.Cause(ctx); cause != nil && !errors.Is(err, cause) {
+				err = errors.Join(cause, err)
+			}
 			return inj, fmt.Errorf("inject %s: %w", edit.Ref, err)
 		}
 	}

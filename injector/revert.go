@@ -72,6 +72,7 @@ type undo struct {
 	trouble  error // what the last try met
 	returns  int   // how often it was taken out
 	refusals int   // how often in a row the API server did not know us
+	bare     bool  // without the run, it is a VirtualService that has no routes
 }
 
 // doubt is about a write of ours that nobody answered: it may still be on its
@@ -180,15 +181,11 @@ func (i *Injector) takeOut(ctx context.Context, u *undo) (clean bool, err error)
 	if err != nil {
 		return false, err
 	}
-	_, err = i.update(ctx, after)
-	switch {
-	case err == nil, apierrors.IsNotFound(err):
-		return false, nil
-	case isRefusal(err) && routeless(after):
-		return false, fmt.Errorf("update: %w\n  nothing but routes of the run is in it, and Istio takes no VirtualService without routes: "+
-			"delete it, or give it a route of your own and revert again", err)
+	u.bare = routeless(after)
+	if _, err := i.update(ctx, after); err != nil && !apierrors.IsNotFound(err) {
+		return false, fmt.Errorf("update: %w", err)
 	}
-	return false, fmt.Errorf("update: %w", err)
+	return false, nil
 }
 
 // routeless says whether obj is a VirtualService that has no routes at all.
