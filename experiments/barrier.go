@@ -163,14 +163,14 @@ func (t *trial) shows(ctx context.Context, s sight, present bool) (bool, error) 
 	if err != nil {
 		return false, err
 	}
-	shown, err := shows(dump, s.edit)
+	shown, err := inForce(dump, s.edit.ShownIn)
 	return err == nil && shown == present, err
 }
 
-// shows reports whether a config_dump has the edit in force: in a route table,
-// or in a listener that takes connections. A listener that only drains keeps the
-// old filters for connections that are closing.
-func shows(dump []byte, edit injector.Edit) (bool, error) {
+// inForce reports whether a config_dump shows something in force: in a route
+// table, or in a listener that takes connections. A listener that only drains
+// keeps the old filters for connections that are closing.
+func inForce(dump []byte, shows func(config []byte) bool) (bool, error) {
 	var content struct {
 		Configs []struct {
 			RouteConfig json.RawMessage `json:"route_config"`
@@ -181,7 +181,7 @@ func shows(dump []byte, edit injector.Edit) (bool, error) {
 		return false, fmt.Errorf("config_dump: %w", err)
 	}
 	for _, c := range content.Configs {
-		if edit.ShownIn(c.RouteConfig) || edit.ShownIn(c.ActiveState) {
+		if shows(c.RouteConfig) || shows(c.ActiveState) {
 			return true, nil
 		}
 	}

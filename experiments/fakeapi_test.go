@@ -19,7 +19,8 @@ import (
 )
 
 // fakeAPI is an API server that keeps objects by their paths. It knows no
-// selectors, has no pods unless a test puts some in, and forwards no ports.
+// selectors, has no pods unless a test puts some in, forwards no ports, and lets
+// nobody watch.
 type fakeAPI struct {
 	server *httptest.Server
 	refuse func(*http.Request) int // the status to answer with instead, or 0
@@ -158,6 +159,8 @@ func (a *fakeAPI) serve(r *http.Request) (status int, answer any) {
 	if r.Method == http.MethodGet {
 		pod := path.Base(path.Dir(at))
 		switch kind, isList := kinds[path.Base(at)]; {
+		case r.URL.Query().Get("watch") != "":
+			return http.StatusForbidden, nil
 		case path.Base(at) == "log" && a.logs[pod] != "":
 			return http.StatusOK, raw(a.logs[pod])
 		case isList:

@@ -11,7 +11,7 @@ import (
 func judge(r *Report, halted string, interrupted error) (Verdict, string) {
 	switch {
 	case halted != "":
-		return Halted, "halted: " + halted
+		return Halted, "halted: " + strings.TrimPrefix(halted, "halted: ")
 	case interrupted != nil:
 		return Inconclusive, fmt.Sprintf("the run was not completed: %v", interrupted)
 	}
@@ -36,6 +36,28 @@ func unproven(r *Report) string {
 	if reason := unhealthy(r.Baseline); reason != "" {
 		return reason
 	}
+	if reason := lagging(r); reason != "" {
+		return reason
+	}
+	if r.During.Load.Requests() == 0 {
+		return "no request was sent during the fault phase; make it longer or raise load.rate"
+	}
+	for _, e := range r.Evidence {
+		switch {
+		case e.Fired == 0:
+			return fmt.Sprintf("nothing shows that the fault fired (%s): no answer carried the header x-faultline-run, "+
+				"and neither the fault counters nor the access logs of the proxies show it; let the apps forward the request "+
+				"headers baggage or x-faultline-run, and enable the proxies' access log", e.Fault)
+		case e.Off != "":
+			return e.Off
+		}
+	}
+	return ""
+}
+
+// lagging returns which proxies did not show what they should when they should,
+// or nothing.
+func lagging(r *Report) string {
 	for _, late := range []struct {
 		c          Convergence
 		what, when string
@@ -49,19 +71,6 @@ func unproven(r *Report) string {
 			return fmt.Sprintf("no proxy is known to %s: %s", late.what, strings.Join(late.c.Late, "; "))
 		case n > 0:
 			return fmt.Sprintf("%d of %d proxies did not %s%s: %s", n, late.c.Proxies, late.what, late.when, strings.Join(late.c.Late, "; "))
-		}
-	}
-	if r.During.Load.Requests() == 0 {
-		return "no request was sent during the fault phase; make it longer or raise load.rate"
-	}
-	for _, e := range r.Evidence {
-		switch {
-		case e.Fired == 0:
-			return fmt.Sprintf("nothing shows that the fault fired (%s): no answer carried the header x-faultline-run, "+
-				"and neither the fault counters nor the access logs of the proxies show it; let the apps forward the request "+
-				"headers baggage or x-faultline-run, and enable the proxies' access log", e.Fault)
-		case e.Off != "":
-			return e.Off
 		}
 	}
 	return ""

@@ -187,12 +187,9 @@ func rightText(namespace string, right rights.Right) string {
 // namespaces are where the observed proxies live: those of the faults and of the
 // blast radius; with neither, all.
 func (e Experiment) namespaces() []string {
-	names := map[string]bool{}
+	names := slices.Clone(e.BlastRadius.Namespaces)
 	for _, f := range e.Faults {
-		names[f.On.Namespace] = true
+		names = append(names, f.On.Namespace)
 	}
-	for _, n := range e.BlastRadius.Namespaces {
-		names[n] = true
-	}
-	return slices.Sorted(maps.Keys(names))
+	return distinct(names)
 }
