@@ -25,6 +25,7 @@ func (t *trial) withFaults(ctx context.Context, body func(context.Context) error
 	}
 	t.log.Info("inject", "run", t.report.Run, "objects", t.report.Objects)
 	injection, err := t.injector.Inject(ctx, t.plan) // usable even with err
+	t.injection = injection
 	if edits := injection.Edits(); len(edits) > 0 {
 		t.plan.Edits = edits // as they were written, which may be on objects that had changed
 	}
@@ -92,7 +93,10 @@ func (t *trial) orHalted(ctx context.Context, err error) error {
 
 // fault is the fault phase, up to its end or a halt.
 func (t *trial) fault(ctx context.Context) error {
-	if err := t.observe(ctx, t.experiment.Duration, &t.report.During, t.halts); err != nil {
+	err := t.climbing(ctx, func(ctx context.Context) error {
+		return t.observe(ctx, t.experiment.Duration, &t.report.During, t.halts)
+	})
+	if err != nil {
 		return err
 	}
 	if t.halted == "" && len(t.plan.Edits) > 0 {

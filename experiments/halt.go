@@ -177,8 +177,8 @@ func (r *Runner) awaitNoFault(ctx context.Context, namespaces []string) error {
 
 // showsAny reports whether a proxy has a fault of ours in force.
 func showsAny(ctx context.Context, mesh *observe.Mesh, p observe.Proxy) (bool, error) {
-	for _, query := range []string{routesQuery, listenersQuery} {
-		dump, err := mesh.ConfigDump(ctx, p, query)
+	for _, resource := range []string{"dynamic_route_configs", "dynamic_listeners"} { // see injector.Edit.Resource
+		dump, err := mesh.ConfigDump(ctx, p, "resource="+resource)
 		if err != nil {
 			return false, err
 		}

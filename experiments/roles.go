@@ -40,7 +40,7 @@ func roles(e Experiment, plan injector.Plan, byNodePort bool) ([]rbacv1.Role, *r
 			needed[namespace] = rights.Of(rules)
 		}
 	}
-	observed := e.namespaces()
+	observed := e.callers()
 	if len(observed) == 0 {
 		observed = []string{metav1.NamespaceAll}
 	}
@@ -190,6 +190,27 @@ func (e Experiment) namespaces() []string {
 	names := slices.Clone(e.BlastRadius.Namespaces)
 	for _, f := range e.Faults {
 		names = append(names, f.On.Namespace)
+	}
+	return distinct(names)
+}
+
+// callers are the namespaces in which proxies are looked at at least: the run's
+// own, and where the callers are that a fault names. A gateway's pods need not
+// be beside its Gateway; those by which the load comes are beside their Service.
+func (e Experiment) callers() []string {
+	names := e.namespaces()
+	for _, f := range e.Faults {
+		if f.From.Namespace != "" {
+			names = append(names, f.From.Namespace)
+		}
+		if f.From.Gateway == "" {
+			continue
+		}
+		for _, gateway := range []string{f.From.Gateway, e.Gateway} {
+			if namespace, _, named := strings.Cut(gateway, "/"); named {
+				names = append(names, namespace)
+			}
+		}
 	}
 	return distinct(names)
 }

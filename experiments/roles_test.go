@@ -41,7 +41,7 @@ func TestRoles(t *testing.T) {
 	}
 	want := []string{
 		"create pods/portforward", "get pods/log", "get pods/portforward", "get services payments",
-		"list envoyfilters", "list leases", "list pods", "list virtualservices",
+		"list envoyfilters", "list leases", "list pods", "list serviceentries", "list virtualservices",
 	}
 	if got := rightsOf(roles, "shop"); !slices.Equal(got, want) {
 		t.Errorf("in shop got  %q\nwant %q", got, want)
@@ -63,6 +63,28 @@ func TestRolesByNodePort(t *testing.T) {
 	roles, cluster := roles(e, injector.Plan{}, true)
 	if got := rightsOf(roles, "istio-system"); cluster != nil || !slices.Equal(got, []string{"get services istio-ingressgateway", "list pods"}) {
 		t.Errorf("got %q, %v", got, cluster)
+	}
+}
+
+// The proxies of callers that a fault names are looked at, wherever they are.
+func TestRolesOfCallers(t *testing.T) {
+	on := injector.Service{Namespace: "shop", Name: "payments"}
+	e := Experiment{
+		Faults: []injector.Fault{
+			{On: on, Site: injector.Caller, From: injector.Callers{Namespace: "web"}},
+			{On: on, Site: injector.Caller, From: injector.Callers{Gateway: "front/public"}},
+		},
+		Gateway: "istio-system/istio-ingressgateway",
+	}
+	roles, _ := roles(e, injector.Plan{}, false)
+	want := []string{"create pods/portforward", "get pods/log", "get pods/portforward", "list pods"}
+	if got := rightsOf(roles, "web"); !slices.Equal(got, want) {
+		t.Errorf("in web got %q", got)
+	}
+	for _, namespace := range []string{"front", "istio-system"} {
+		if got := rightsOf(roles, namespace); !slices.Contains(got, "create pods/portforward") {
+			t.Errorf("in %s got %q", namespace, got)
+		}
 	}
 }
 

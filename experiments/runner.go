@@ -48,7 +48,16 @@ type Option func(*Runner)
 func WithLogger(l *slog.Logger) Option { return func(r *Runner) { r.log = l } }
 
 // WithProgress calls f for each step of a run, one call at a time.
-func WithProgress(f func(Event)) Option { return func(r *Runner) { r.progress = f } }
+func WithProgress(f func(Event)) Option {
+	var one sync.Mutex
+	return func(r *Runner) {
+		r.progress = func(e Event) {
+			one.Lock()
+			defer one.Unlock()
+			f(e)
+		}
+	}
+}
 
 // WithBarrierBudget bounds the wait for a change to reach every affected proxy.
 func WithBarrierBudget(d time.Duration) Option { return func(r *Runner) { r.barrier = d } }
@@ -147,22 +156,16 @@ func (r *Runner) plan(ctx context.Context, run string, e Experiment, longest tim
 	if _, halted := errors.AsType[*injector.HaltedError](err); halted {
 		return plan, err
 	}
-	if err == nil {
-		err = r.noteUnseen(ctx, e, &plan)
-		return plan, err
+	if err != nil {
+		return plan, &InputError{fmt.Errorf("experiment %q: %w", e.Title, err)}
 	}
-	return plan, &InputError{fmt.Errorf("experiment %q: %w", e.Title, err)}
-}
-
-// noteUnseen adds to the plan that callers cannot be seen everywhere, if so.
-func (r *Runner) noteUnseen(ctx context.Context, e Experiment, plan *injector.Plan) error {
-	_, err := r.kube.CoreV1().Pods(metav1.NamespaceAll).List(ctx, metav1.ListOptions{Limit: 1})
-	if !apierrors.IsForbidden(err) {
-		return err
+	_, err = r.kube.CoreV1().Pods(metav1.NamespaceAll).List(ctx, metav1.ListOptions{Limit: 1})
+	if apierrors.IsForbidden(err) {
+		plan.Notes = append(plan.Notes, fmt.Sprintf("pods can be listed in namespaces %q only: whether callers elsewhere have the fault, "+
+			"and have dropped it after the run, is not seen", e.callers()))
+		err = nil
 	}
-	plan.Notes = append(plan.Notes, fmt.Sprintf("pods can be listed in namespaces %q only: whether callers elsewhere have the fault, "+
-		"and have dropped it after the run, is not seen", e.namespaces()))
-	return nil
+	return plan, err
 }
 
 // separate tells a fault that is left in the mesh from everything else that cut

@@ -25,10 +25,12 @@ type trial struct {
 	recorder   *observe.Recorder
 	load       loadgen.Load // with the run's headers and the entry's address
 	report     *Report
-	halted     string             // what a halt condition, or the halt flag, said
-	guard      *guard.Guard       // nil without one
-	unloaded   bool               // no request is sent
-	between    []observe.Ejection // noticed between the phases
+	injection  *injector.Injection // once the faults are in
+	steps      []step              // of the ramps, as far as they got
+	halted     string              // what a halt condition, or the halt flag, said
+	guard      *guard.Guard        // nil without one
+	unloaded   bool                // no request is sent
+	between    []observe.Ejection  // noticed between the phases
 }
 
 // prepare plans the run and begins to observe. Nothing is written to the mesh.
@@ -42,7 +44,7 @@ func (r *Runner) prepare(ctx context.Context, e Experiment) (t *trial, err error
 	if err := t.begin(ctx, r.longest(e)); err != nil {
 		return t, err
 	}
-	if t.proxies, err = t.mesh.Proxies(ctx, t.namespaces()...); err != nil {
+	if t.proxies, err = t.observed(ctx); err != nil {
 		return t, fmt.Errorf("find proxies: %w", err)
 	}
 	if t.recorder, err = t.mesh.Record(ctx, t.proxies, 0); err != nil {
@@ -129,6 +131,26 @@ func (t *trial) namespaces() []string { return t.experiment.namespaces() }
 func distinct(names []string) []string {
 	slices.Sort(names)
 	return slices.Compact(names)
+}
+
+// observed are the proxies to observe: all in the namespaces and, elsewhere, those
+// of the callers that a fault names.
+func (t *trial) observed(ctx context.Context) ([]observe.Proxy, error) {
+	proxies, err := t.mesh.Proxies(ctx, t.namespaces()...)
+	if err != nil || !slices.ContainsFunc(t.experiment.Faults, func(f injector.Fault) bool {
+		return f.From.Gateway != "" || f.From.Namespace != ""
+	}) {
+		return proxies, err
+	}
+	all, err := t.everywhere(ctx)
+	for _, s := range sights(t.plan.Edits, t.experiment.Faults, all) {
+		from := t.experiment.Faults[s.edit.Fault].From
+		known := slices.ContainsFunc(proxies, func(p observe.Proxy) bool { return p.String() == s.proxy.String() })
+		if (from.Gateway != "" || from.Namespace != "") && !known {
+			proxies = append(proxies, s.proxy)
+		}
+	}
+	return proxies, err
 }
 
 // calm waits until no host is ejected, so that an earlier experiment does not

@@ -69,12 +69,23 @@ func isRefusal(err error) bool {
 	return code >= 400 && code < 500 && code != http.StatusRequestTimeout
 }
 
+// theirs returns err unless something else than the API server, such as a proxy
+// on the way, answered: a 404 of that does not say that an object is gone, and a
+// 403 not that nothing was written. Then it returns an error that says nothing.
+func theirs(err error) error {
+	if apierrors.IsUnexpectedServerError(err) {
+		return errors.New("this is not an answer of the API server: " + err.Error())
+	}
+	return err
+}
+
 func (i *Injector) get(ctx context.Context, ref Ref) (*unstructured.Unstructured, error) {
 	resource, err := ref.resource()
 	if err != nil {
 		return nil, err
 	}
-	return i.client.Resource(resource).Namespace(ref.Namespace).Get(ctx, ref.Name, metav1.GetOptions{})
+	obj, err := i.client.Resource(resource).Namespace(ref.Namespace).Get(ctx, ref.Name, metav1.GetOptions{})
+	return obj, theirs(err)
 }
 
 // list returns the objects of a namespace, or of all with "".
@@ -100,8 +111,9 @@ func (i *Injector) create(ctx context.Context, obj *unstructured.Unstructured) (
 	if err != nil {
 		return nil, err
 	}
-	return i.client.Resource(resource).Namespace(obj.GetNamespace()).
+	stored, err := i.client.Resource(resource).Namespace(obj.GetNamespace()).
 		Create(ctx, obj, metav1.CreateOptions{FieldManager: fieldManager})
+	return stored, theirs(err)
 }
 
 // update writes obj over the version it was made from: the API server refuses
@@ -114,8 +126,9 @@ func (i *Injector) update(ctx context.Context, obj *unstructured.Unstructured) (
 	if obj.GetResourceVersion() == "" {
 		return nil, fmt.Errorf("%s has no resourceVersion: it would overwrite whatever is there", refOf(obj))
 	}
-	return i.client.Resource(resource).Namespace(obj.GetNamespace()).
+	stored, err := i.client.Resource(resource).Namespace(obj.GetNamespace()).
 		Update(ctx, obj, metav1.UpdateOptions{FieldManager: fieldManager})
+	return stored, theirs(err)
 }
 
 // remove deletes this very object, not one that took its name since.
@@ -125,6 +138,6 @@ func (i *Injector) remove(ctx context.Context, obj *unstructured.Unstructured) e
 		return err
 	}
 	uid := obj.GetUID()
-	return i.client.Resource(resource).Namespace(obj.GetNamespace()).
-		Delete(ctx, obj.GetName(), metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: &uid}})
+	return theirs(i.client.Resource(resource).Namespace(obj.GetNamespace()).
+		Delete(ctx, obj.GetName(), metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: &uid}}))
 }

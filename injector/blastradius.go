@@ -24,12 +24,16 @@ type BlastRadius struct {
 	MaxPercent float64 // the highest Percent of a fault; 0 means 100
 	MaxPods    int     // on how many pods all Upstream faults together are made; 0 means no limit
 	AllTraffic bool    // faults may hit requests that nobody marked for them
+}
 
-	root string // the mesh's root namespace, never allowed either; see WithRootNamespace
+// bounds are limits in one mesh.
+type bounds struct {
+	BlastRadius
+	root string // the mesh's root namespace, never allowed either; "" when it is not known
 }
 
 // problems returns what is wrong with the limits themselves.
-func (b BlastRadius) problems() []Reason {
+func (b bounds) problems() []Reason {
 	var reasons []Reason
 	refuse := func(field, format string, args ...any) {
 		reasons = append(reasons, Reason{"blastRadius." + field, fmt.Sprintf(format, args...)})
@@ -71,7 +75,7 @@ func (b BlastRadius) within(faults []Fault) BlastRadius {
 
 // forbids says why nothing may be done in namespace, or "". None listed means
 // that only the mesh's own are out of the question.
-func (b BlastRadius) forbids(namespace string) string {
+func (b bounds) forbids(namespace string) string {
 	switch {
 	case b.denies(namespace):
 		return deniedText(namespace)
@@ -82,7 +86,7 @@ func (b BlastRadius) forbids(namespace string) string {
 }
 
 // denies says whether faults in namespace are out of the question.
-func (b BlastRadius) denies(namespace string) bool {
+func (b bounds) denies(namespace string) bool {
 	switch namespace {
 	case "kube-system", "kube-public", DefaultRootNamespace:
 		return true

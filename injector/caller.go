@@ -3,6 +3,7 @@ package injector
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -15,14 +16,16 @@ type splice struct {
 	on         Service
 	from       Callers
 	domain     string
-	manyPorts  bool   // the service has other ports too
-	fault      object // the effect, rendered
+	manyPorts  bool // the service has other ports too
+	effect     Effect
+	spot       spot
 	headers    map[string]string
 	allTraffic bool
 	run        string
 	mark       mark
-	first      int // number of the first route
-	spare      int // number of the first one when there turn out to be more than were planned
+	first      int      // number of the first route
+	spare      int      // number of the first one when there turn out to be more than were planned
+	replaces   []string // names that the splice's own routes had in earlier steps of a ramp
 
 	ports     []int64                            // those of the service that are meant
 	gateway   *unstructured.Unstructured         // the Gateway of from; nil when sidecars are meant
@@ -42,19 +45,28 @@ func (s splice) into(vs *unstructured.Unstructured) (*unstructured.Unstructured,
 	if s.authority, err = s.hostPattern(vs); err != nil {
 		return nil, nil, err
 	}
-	routes := at[[]any](vs.Object, "spec", "http")
-	merged, names, err := insertRoutes(routes, routeNames(s.run, s.first, routes), func(i int, route any) (object, error) {
-		clone, err := s.clone(route, vs)
-		if err != nil {
-			return nil, fmt.Errorf("spec.http[%d] %w", i, err)
+	routes, err := s.withoutReplaced(at[[]any](vs.Object, "spec", "http"))
+	if err != nil {
+		return nil, nil, err
+	}
+	var idle []error
+	merged, names, err := insertRoutes(routes, routeNames(s.run, s.first, routes), func(i int, route any) ([]object, error) {
+		clones, err := s.clones(route, vs)
+		if err == nil {
+			return clones, nil
 		}
-		return clone, nil
+		err = prefixed(fmt.Sprintf("spec.http[%d] ", i), err)
+		if _, isIdle := errors.AsType[idleError](err); isIdle {
+			idle = append(idle, err)
+			return nil, nil
+		}
+		return nil, err
 	})
 	if err != nil {
 		return nil, nil, err
 	}
 	if len(names) == 0 {
-		return nil, nil, s.nothingToClone()
+		return nil, nil, s.nothingToClone(idle)
 	}
 	after := vs.DeepCopy()
 	if err := unstructured.SetNestedSlice(after.Object, merged, "spec", "http"); err != nil {
@@ -66,7 +78,8 @@ func (s splice) into(vs *unstructured.Unstructured) (*unstructured.Unstructured,
 // stillRoutes reports why vs is not, or no longer, the object to edit.
 func (s splice) stillRoutes(vs *unstructured.Unstructured) error {
 	if s.gateway != nil {
-		_, _, err := gatewayOwners([]*unstructured.Unstructured{vs}, s.question())
+		list := slices.Collect(maps.Values(s.children))
+		_, _, err := gatewayOwners(append(list, vs), s.question())
 		return err
 	}
 	routesHost := slices.ContainsFunc(stringsAt(vs.Object, "spec", "hosts"), func(host string) bool {
@@ -106,9 +119,9 @@ func (s splice) hostPattern(vs *unstructured.Unstructured) (string, error) {
 	return authorityPattern(s.on, s.domain), nil
 }
 
-// clone returns the faulted twin of a user's route, without a name yet; nil
+// clones returns the faulted twins of a user's route, without names yet; none
 // when requests of that route are not meant.
-func (s splice) clone(route any, vs *unstructured.Unstructured) (object, error) {
+func (s splice) clones(route any, vs *unstructured.Unstructured) ([]object, error) {
 	user, ok := route.(object)
 	if !ok {
 		return nil, errors.New("is not an object")
@@ -126,16 +139,14 @@ func (s splice) clone(route any, vs *unstructured.Unstructured) (object, error) 
 	if err != nil || !reached {
 		return nil, err
 	}
-	if user["fault"] != nil {
-		return nil, errors.New("has a fault of its own, which the run's requests would no longer meet")
-	}
 	clone := runtime.DeepCopyJSON(user)
-	clone["fault"] = runtime.DeepCopyJSON(s.fault)
 	if len(matches) > 0 {
 		clone["match"] = matches
 	}
-	err = unstructured.SetNestedField(clone, s.run, "headers", "response", "set", HeaderRun)
-	return clone, err
+	if err := unstructured.SetNestedField(clone, s.run, "headers", "response", "set", HeaderRun); err != nil {
+		return nil, err
+	}
+	return s.effect.inRoute(clone, s.spot)
 }
 
 // nothingError says that no route of a VirtualService was meant.
@@ -144,9 +155,12 @@ type nothingError struct{ text string }
 // Error returns the text.
 func (e nothingError) Error() string { return e.text }
 
-// nothingToClone says why no route of the VirtualService was meant.
-func (s splice) nothingToClone() error {
+// nothingToClone says why no route of the VirtualService was meant. idle are the
+// reasons why the effect would change nothing on some of them.
+func (s splice) nothingToClone(idle []error) error {
 	switch {
+	case len(idle) > 0:
+		return errors.Join(idle...)
 	case s.from.String() != "":
 		return nothingError{fmt.Sprintf("none of its routes sends requests of %s to %s", s.from, s.on)}
 	case s.on.Subset != "":

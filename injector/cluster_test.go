@@ -46,7 +46,7 @@ func newCluster(tb testing.TB, documents ...string) *cluster {
 	kinds := map[schema.GroupVersionResource]string{
 		virtualServices: "VirtualServiceList", envoyFilters: "EnvoyFilterList", destinationRules: "DestinationRuleList",
 		services: "ServiceList", pods: "PodList", serviceEntries: "ServiceEntryList", gateways: "GatewayList",
-		namespaces: "NamespaceList", httpRoutes: "HTTPRouteList", grpcRoutes: "GRPCRouteList", leases: "LeaseList",
+		kubeNamespaces: "NamespaceList", httpRoutes: "HTTPRouteList", grpcRoutes: "GRPCRouteList", leases: "LeaseList",
 	}
 	c := &cluster{t: tb, FakeDynamicClient: fake.NewSimpleDynamicClientWithCustomListKinds(runtime.NewScheme(), kinds)}
 	c.PrependReactor("*", "*", c.react)
@@ -69,7 +69,7 @@ func (c *cluster) add(obj *unstructured.Unstructured) {
 	resource := map[string]schema.GroupVersionResource{
 		kindVirtualService: virtualServices, kindEnvoyFilter: envoyFilters, "DestinationRule": destinationRules,
 		"Service": services, "Pod": pods, kindServiceEntry: serviceEntries, "Gateway": gateways,
-		"Namespace": namespaces, "HTTPRoute": httpRoutes, "GRPCRoute": grpcRoutes, kindLease: leases,
+		"Namespace": kubeNamespaces, "HTTPRoute": httpRoutes, "GRPCRoute": grpcRoutes, kindLease: leases,
 	}[obj.GetKind()]
 	obj = obj.DeepCopy()
 	c.stamp(obj, true)

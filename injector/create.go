@@ -38,5 +38,9 @@ func (s splice) create() (*unstructured.Unstructured, []string, error) {
 		"spec":       spec,
 	}}
 	s.mark.Created = true
-	return s.into(vs)
+	created, names, err := s.into(vs)
+	if err != nil {
+		err = fmt.Errorf("no VirtualService rules it, and a plain route of our own would not do: %w", err)
+	}
+	return created, names, err
 }

@@ -79,9 +79,7 @@ func (s splice) checkDelegate(route object, namespace string) error {
 	}
 	var errs []error
 	for i, r := range routes {
-		for _, problem := range problems(s.checkChild(r)) {
-			errs = append(errs, fmt.Errorf("delegates to %s, whose spec.http[%d] %w", ref, i, problem))
-		}
+		errs = append(errs, prefixed(fmt.Sprintf("delegates to %s, whose spec.http[%d] ", ref, i), s.checkChild(r)))
 	}
 	return errors.Join(errs...)
 }
@@ -122,7 +120,7 @@ func (s splice) checkChildMatch(match object) error {
 	clash("authority", s.authority != "" && match["authority"] != nil)
 	clash("another port", s.narrowsPort() && port != 0 && port != int64(s.on.Port))
 	clash("gateways", s.from.String() != "" && len(stringsAt(match, "gateways")) > 0)
-	clash("another sourceNamespace, or none,",
+	clash("another sourceNamespace or none",
 		s.from.Namespace != "" && at[string](match, "sourceNamespace") != s.from.Namespace)
 	for name, value := range s.from.Labels {
 		have, asked := at[object](match, "sourceLabels")[name]

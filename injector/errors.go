@@ -2,6 +2,7 @@ package injector
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -49,7 +50,7 @@ type UnknownRunError struct {
 
 // Error names the run.
 func (e *UnknownRunError) Error() string {
-	return fmt.Sprintf("no VirtualService, EnvoyFilter or Lease carries a mark of run %q", e.Run)
+	return fmt.Sprintf("no VirtualService, EnvoyFilter, ServiceEntry or Lease carries a mark of run %q", e.Run)
 }
 
 // NotRevertedError says that a run's mark remains, or may remain, on objects.
@@ -57,6 +58,7 @@ func (e *UnknownRunError) Error() string {
 type NotRevertedError struct {
 	Run   string
 	Refs  []Ref // objects not known to be clean, in the order they were tried; none when they could not be found out
+	Lease Ref   // the run's Lease, which is kept as long as there is something else; zero when there is none
 	Cause error
 }
 
@@ -81,8 +83,8 @@ func (e *NotRevertedError) Error() string {
 func (e *NotRevertedError) Unwrap() error { return e.Cause }
 
 // Commands returns the shell commands that finish the revert: first the one
-// that does all of it, then, for each object, one that needs only kubectl (and
-// jq, where the object is a user's own).
+// that does all of it, then, for each object and for the Lease, one that needs
+// only kubectl (and jq, where the object is a user's own).
 func (e *NotRevertedError) Commands() []string {
 	commands := []string{"faultline revert --run " + e.Run}
 	if e.Run == "" {
@@ -90,6 +92,9 @@ func (e *NotRevertedError) Commands() []string {
 	}
 	for _, ref := range e.Refs {
 		commands = append(commands, kubectlRevert(ref, e.Run))
+	}
+	if e.Lease != (Ref{}) && !slices.Contains(e.Refs, e.Lease) {
+		commands = append(commands, kubectlRevert(e.Lease, e.Run))
 	}
 	return commands
 }

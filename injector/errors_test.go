@@ -87,14 +87,14 @@ func TestRevertByHand(t *testing.T) {
 
 func TestUnknownRunError(t *testing.T) {
 	err := &UnknownRunError{Run: "beef"}
-	if got, want := err.Error(), `no VirtualService, EnvoyFilter or Lease carries a mark of run "beef"`; got != want {
+	if got, want := err.Error(), `no VirtualService, EnvoyFilter, ServiceEntry or Lease carries a mark of run "beef"`; got != want {
 		t.Errorf("%q, want %q", got, want)
 	}
 }
 
 func TestRefResource(t *testing.T) {
 	_, err := Ref{"Gateway", "shop", "g"}.resource()
-	if err == nil || err.Error() != "Gateway shop/g: faultline edits only VirtualService and EnvoyFilter" {
+	if err == nil || err.Error() != "Gateway shop/g: faultline edits only VirtualService, EnvoyFilter and ServiceEntry" {
 		t.Errorf("%v", err)
 	}
 }
@@ -125,13 +125,13 @@ func TestIsWhole(t *testing.T) {
 		name, annotation string
 		want             bool
 	}{
-		"ours":                              {"faultline-7f3a-payments", mark + `,"created":true}`, true},
-		"ours, with a broken mark":          {"faultline-7f3a-payments", "?", true},
-		"ours, edited by another mark":      {"faultline-7f3a-payments", mark + "}", false},
-		"a user's, with our mark":           {"payments", mark + `,"created":true}`, false},
-		"a user's, with a broken mark":      {"payments", "?", false},
-		"another run's, with this one's":    {"faultline-beef-payments", mark + `,"created":true}`, false},
-		"a user's, edited as it should be ": {"payments", mark + "}", false},
+		"ours":                                {"faultline-7f3a-payments", mark + `,"created":true}`, true},
+		"ours, with a broken mark":            {"faultline-7f3a-payments", "?", true},
+		"ours, though somebody's mark denies": {"faultline-7f3a-payments", mark + "}", true},
+		"a user's, with our mark":             {"payments", mark + `,"created":true}`, false},
+		"a user's, with a broken mark":        {"payments", "?", false},
+		"another run's, with this one's":      {"faultline-beef-payments", mark + `,"created":true}`, false},
+		"a user's, edited as it should be ":   {"payments", mark + "}", false},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -52,6 +52,10 @@ type Fault struct {
 	// case-insensitive. Whoever sends them meets the fault.
 	Headers map[string]string
 
+	// Ramp are percentages that come before the effect's own, each for an equal
+	// part of the fault phase, rising. Only effects with a Percent have one.
+	Ramp []float64
+
 	// AllTraffic lets every request meet the fault, not only the run's own.
 	// It needs BlastRadius.AllTraffic, and leaves no room for Headers.
 	AllTraffic bool
@@ -68,9 +72,14 @@ type Fault struct {
 // String says the fault in a few words, such as
 // "abort 503 on 100% at the upstream of shop/payments".
 func (f Fault) String() string {
-	out := fmt.Sprintf("%v at the %s of %s", f.Effect, f.Site, f.On)
-	if from := f.From.String(); from != "" {
-		out += " from " + from
+	var text strings.Builder
+	fmt.Fprint(&text, f.Effect)
+	for _, percent := range f.Ramp {
+		fmt.Fprintf(&text, " after %v%%", percent)
 	}
-	return out
+	fmt.Fprintf(&text, " at the %s of %s", f.Site, f.On)
+	if from := f.From.String(); from != "" {
+		text.WriteString(" from " + from)
+	}
+	return text.String()
 }

@@ -114,7 +114,7 @@ func TestHaltTriesEveryNamespace(t *testing.T) {
 		case verb == "create" && namespace == "bank", verb == "delete" && namespace == "shop":
 			return forbidden(Ref{kindLease, namespace, haltName})
 		case verb == "create" && namespace == "istio-system":
-			return apierrors.NewNotFound(allNamespaces.GroupResource(), namespace) // it went after the list
+			return apierrors.NewNotFound(kubeNamespaces.GroupResource(), namespace) // it went after the list
 		}
 		return nil
 	}, nil)

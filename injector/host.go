@@ -71,7 +71,7 @@ func shortNameIsShared(hosts []string, svc Service, domain string) bool {
 func authorityPattern(svc Service, domain string) string {
 	q := regexp.QuoteMeta
 	if svc.Host != "" {
-		return `(?i)` + q(svc.Host) + `(:[0-9]+)?`
+		return `(?i)` + q(strings.ToLower(svc.Host)) + `(:[0-9]+)?`
 	}
 	return `(?i)` + q(svc.Name) + `(\.` + q(svc.Namespace) + `(\.svc(\.` + q(domain) + `)?)?)?(:[0-9]+)?`
 }

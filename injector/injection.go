@@ -99,12 +99,13 @@ func (inj *Injection) place(ctx context.Context, edit Edit) error {
 			if err != nil {
 				return fmt.Errorf("read: %w", err)
 			}
+			if attempt > 0 && inj.arrived(edit, live) { // by an earlier try
+				return nil
+			}
 			if ours {
 				if evicted := inj.evicted(edit.Ref, live, false); evicted != nil {
 					return evicted // planning again would put it back
 				}
-			} else if inj.arrived(edit, live) {
-				return nil
 			}
 			if edit, err = edit.again(live, ours); err != nil {
 				return err
@@ -221,9 +222,23 @@ func (inj *Injection) Run() string {
 }
 
 // Edits returns what was written, or may have been, with After as the API
-// server stored it. It stays the same after a revert, so that one can look for
-// what must be gone.
+// server stored it; of the steps of a ramp, the last. It stays the same after a
+// revert, so that one can look for what must be gone.
 func (inj *Injection) Edits() []Edit {
+	var last []Edit
+	for _, edit := range inj.history() {
+		i := slices.IndexFunc(last, func(e Edit) bool { return e.Ref == edit.Ref && e.Fault == edit.Fault })
+		if i < 0 {
+			last = append(last, edit)
+		} else {
+			last[i] = edit
+		}
+	}
+	return last
+}
+
+// history returns all that was written, or may have been, in its order.
+func (inj *Injection) history() []Edit {
 	if inj == nil {
 		return nil
 	}
@@ -299,15 +314,19 @@ func (inj *Injection) undo(ctx context.Context, undos []*undo) error {
 			inj.lease = nil
 		}
 	}
-	return notReverted(inj.run, failed)
+	var lease Ref
+	if inj.lease != nil {
+		lease = inj.lease.ref
+	}
+	return notReverted(inj.run, lease, failed)
 }
 
 // notReverted returns a *NotRevertedError, or nil when nothing failed.
-func notReverted(run string, failed []*undo) error {
+func notReverted(run string, lease Ref, failed []*undo) error {
 	if len(failed) == 0 {
 		return nil
 	}
-	e := &NotRevertedError{Run: run}
+	e := &NotRevertedError{Run: run, Lease: lease}
 	var causes []error
 	for _, u := range failed {
 		e.Refs, causes = append(e.Refs, u.ref), append(causes, u.trouble)

@@ -146,12 +146,11 @@ func (i *Injector) Now() time.Time { return i.clock.now() }
 // a namespace with a halt flag is a *[HaltedError]. Several runs can be planned
 // at once.
 func (i *Injector) Plan(ctx context.Context, run string, faults []Fault, limits BlastRadius, until time.Time) (Plan, error) {
-	limits.root = i.root
-	w, err := i.look(ctx, faults, limits)
+	w, err := i.look(ctx, faults, bounds{limits, i.root})
 	if err != nil {
 		return Plan{}, fmt.Errorf("plan run %s: %w", run, err)
 	}
-	plan, err := makePlan(w, request{run: run, by: i.by, until: until, now: i.Now(), faults: faults, limits: limits})
+	plan, err := makePlan(w, request{run: run, by: i.by, until: until, now: i.Now(), faults: faults, limits: limits, root: i.root})
 	if err != nil {
 		return Plan{}, err
 	}

@@ -78,6 +78,14 @@ func (m mark) put(obj *unstructured.Unstructured, run string) error {
 	)
 }
 
+// putWhole writes m as run's mark onto obj, all of which is the run's.
+func (m mark) putWhole(obj *unstructured.Unstructured, run string) (err error) {
+	if m.SHA, err = fingerprint(obj.Object["spec"]); err != nil {
+		return err
+	}
+	return m.put(obj, run)
+}
+
 // markOf returns run's mark on obj. found says whether there is an annotation,
 // err why it cannot be read.
 func markOf(obj *unstructured.Unstructured, run string) (m mark, found bool, err error) {
@@ -111,11 +119,13 @@ func isLabelled(obj *unstructured.Unstructured) bool {
 	return found
 }
 
-// unmark takes run's mark off obj. The label goes only with the last mark, and
-// a map that ends up empty goes too, as if it had never been there.
+// unmark takes run's mark off obj. The label goes only with the last mark and
+// the last route of any run: a run whose annotation somebody deleted is found by
+// the label. A map that ends up empty goes too, as if it had never been there.
 func unmark(obj *unstructured.Unstructured, run string) {
 	removeEntry(obj, "annotations", annotationPrefix+run)
-	if len(markedRuns(obj)) == 0 {
+	ours := func(route any) bool { return routeRun(route) != "" }
+	if len(markedRuns(obj)) == 0 && !slices.ContainsFunc(at[[]any](obj.Object, "spec", "http"), ours) {
 		removeEntry(obj, "labels", labelFaulted)
 	}
 }

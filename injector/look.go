@@ -15,7 +15,7 @@ import (
 
 // look reads what plans for the faults depend on. Faults that are wrong by
 // themselves are passed over: they are refused whatever the cluster holds.
-func (i *Injector) look(ctx context.Context, faults []Fault, limits BlastRadius) (world, error) {
+func (i *Injector) look(ctx context.Context, faults []Fault, limits bounds) (world, error) {
 	w := world{
 		domain:           i.domain,
 		services:         map[Service]*unstructured.Unstructured{},
@@ -120,7 +120,7 @@ func (i *Injector) lookAtGateway(ctx context.Context, gateway string, w *world) 
 
 func (i *Injector) lookAtNamespaces(ctx context.Context, names []string, w *world) error {
 	for _, name := range names {
-		found, err := i.lookFor(ctx, "Namespace", namespaces, "", name)
+		found, err := i.lookFor(ctx, "Namespace", kubeNamespaces, "", name)
 		if err != nil {
 			return fmt.Errorf("%w; a Role in namespace %s can grant it, for blastRadius.namespaceLabel", err, name)
 		}

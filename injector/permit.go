@@ -37,14 +37,13 @@ func (p *planner) optIns() []Reason {
 // edits that the injection made before. It reads the namespace when that has to
 // opt in, and nothing else.
 func (i *Injector) permitted(ctx context.Context, limits BlastRadius, written []Edit, edit Edit) error {
-	limits.root = i.root
-	if err := limits.permit(edit.splice, written, edit); err != nil {
+	if err := (bounds{limits, i.root}).permit(edit.splice, written, edit); err != nil {
 		return err
 	}
 	if limits.NamespaceLabel == "" {
 		return nil
 	}
-	namespace, err := i.lookFor(ctx, "Namespace", namespaces, "", edit.After.GetNamespace())
+	namespace, err := i.lookFor(ctx, "Namespace", kubeNamespaces, "", edit.After.GetNamespace())
 	switch {
 	case err != nil:
 		return fmt.Errorf("blastRadius.namespaceLabel: %w", err)
@@ -58,7 +57,7 @@ func (i *Injector) permitted(ctx context.Context, limits BlastRadius, written []
 }
 
 // permit is permitted, as far as it takes no look at the cluster.
-func (b BlastRadius) permit(s *splice, written []Edit, edit Edit) error {
+func (b bounds) permit(s *splice, written []Edit, edit Edit) error {
 	var errs []error
 	refuse := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
 	after := edit.After

@@ -32,7 +32,10 @@ type request struct {
 	now    time.Time
 	faults []Fault
 	limits BlastRadius
+	root   string // the mesh's root namespace; "" when it is not known
 }
+
+func (r request) bounds() bounds { return bounds{r.limits, r.root} }
 
 // world is the part of the cluster that plans depend on.
 type world struct {
@@ -67,7 +70,8 @@ type planner struct {
 
 // makePlan decides how to make the faults in the world as it is. It is pure.
 func makePlan(w world, r request) (Plan, error) {
-	r.limits = r.limits.within(r.faults)
+	asked := r.bounds()
+	r.limits = asked.within(r.faults)
 	p := &planner{world: w, request: r, touched: map[Ref]bool{}, hit: map[string]bool{}}
 	p.virtualServices = slices.Clone(w.virtualServices)
 	p.plan = Plan{Run: r.run, Until: newMark(r.until, r.by).Until, Limits: r.limits, Notes: slices.Clone(w.notes)}
@@ -77,10 +81,9 @@ func makePlan(w world, r request) (Plan, error) {
 	if !r.until.After(r.now) {
 		p.reasons = append(p.reasons, Reason{"until", fmt.Sprintf("%s has passed: the faults would be stale at once", r.until)})
 	}
-	p.reasons = append(p.reasons, r.limits.problems()...)
-	p.reasons = append(p.reasons, hidden(r.faults)...)
+	p.reasons = slices.Concat(p.reasons, asked.problems(), hidden(r.faults), unequalRamps(r.faults))
 	for i, f := range r.faults {
-		if wrong := r.limits.refuses(i, f); len(wrong) > 0 {
+		if wrong := r.bounds().refuses(i, f); len(wrong) > 0 {
 			p.reasons = append(p.reasons, wrong...)
 			continue
 		}
@@ -128,7 +131,8 @@ func (p *planner) add(i int, f Fault) {
 func (p *planner) addCaller(i int, f Fault, service *unstructured.Unstructured, ports []servicePort) {
 	s := splice{
 		on: f.On, from: f.From, domain: p.domain, manyPorts: len(portsOf(service.Object)) > 1,
-		fault: f.Effect.istioFault(), headers: f.Headers, allTraffic: f.AllTraffic,
+		effect: f.Step(0).Effect, spot: spot{run: p.run, fault: i, port: ports[0].number, site: Caller},
+		headers: f.Headers, allTraffic: f.AllTraffic,
 		run: p.run, mark: newMark(p.until, p.by), children: delegates(p.virtualServices),
 	}
 	for _, port := range ports {
@@ -170,13 +174,16 @@ func (p *planner) addCaller(i int, f Fault, service *unstructured.Unstructured, 
 // a VirtualService.
 func (p *planner) edit(i int, f Fault, owner *unstructured.Unstructured, s splice) (err error) {
 	s.first, s.spare = p.numbers, (len(p.plan.Edits)+1)*spareRoutes
-	edit := Edit{Before: owner, Marker: routePrefix(p.run), Fault: i, percent: f.Effect.percent(), headers: f.Headers, splice: &s}
+	edit := Edit{
+		Before: owner, Marker: routePrefix(p.run), Fault: i, Signs: s.effect.signs(s.spot),
+		percent: f.Percent(), headers: f.Headers, splice: &s, rising: f,
+	}
 	if owner == nil {
 		edit.After, edit.Routes, err = s.create()
 	} else if err = p.mayEdit(owner); err == nil {
 		s.rivals = findRivals(p.virtualServices, owner, s.question())
 		edit.After, edit.Routes, err = s.into(owner)
-		err = prefixed(refOf(owner), err)
+		err = prefixed(refOf(owner).String()+": ", err)
 	}
 	if err != nil {
 		return err
@@ -187,6 +194,7 @@ func (p *planner) edit(i int, f Fault, owner *unstructured.Unstructured, s splic
 	p.virtualServices = append(slices.DeleteFunc(p.virtualServices, func(vs *unstructured.Unstructured) bool {
 		return refOf(vs) == edit.Ref
 	}), edit.After)
+	p.addEquipment(i, s, edit.After)
 	p.plan.Edits = append(p.plan.Edits, edit)
 	p.note(i, neighbours(owner))
 	return nil
@@ -199,7 +207,7 @@ func (p *planner) mayEdit(owner *unstructured.Unstructured) error {
 		return nil
 	}
 	var errs []error
-	if text := p.limits.forbids(ref.Namespace); text != "" {
+	if text := p.bounds().forbids(ref.Namespace); text != "" {
 		errs = append(errs, fmt.Errorf("%s has its routes, and %s", ref, text))
 	}
 	if carries(owner, p.run) {
@@ -214,13 +222,4 @@ func (p *planner) note(i int, notes []string) {
 	for _, note := range notes {
 		p.plan.Notes = append(p.plan.Notes, fmt.Sprintf("faults[%d].on: %s", i, note))
 	}
-}
-
-// prefixed puts ref before each problem in err.
-func prefixed(ref Ref, err error) error {
-	var errs []error
-	for _, problem := range problems(err) {
-		errs = append(errs, fmt.Errorf("%s: %w", ref, problem))
-	}
-	return errors.Join(errs...)
 }

@@ -30,16 +30,19 @@ func (p *planner) addUpstream(i int, f Fault, service *unstructured.Unstructured
 	}
 	p.filters++
 	name := filterName(p.run, p.filters)
-	filter := newEnvoyFilter(name, p.run, f, targets)
-	m := newMark(p.until, p.by)
-	m.Created = true
-	if m.SHA, err = fingerprint(filter.Object["spec"]); err == nil {
-		err = m.put(filter, p.run)
+	where := spot{run: p.run, fault: i, port: ports[0].number, site: Upstream}
+	first := f.Step(0)
+	filters, err := httpFilters(name, first, where)
+	if err != nil {
+		p.refuse(i, "effect", err)
+		return
 	}
-	p.refuse(i, "on", err)
+	filter := newEnvoyFilter(name, filters, f.On.Namespace, targets)
+	p.refuse(i, "on", p.signWhole(filter))
 	p.plan.Edits = append(p.plan.Edits, Edit{
-		Ref: refOf(filter), After: filter, Marker: name, Fault: i, Pods: names,
-		percent: f.Effect.percent(), highest: highestPercent(filter, p.run), headers: f.Headers,
+		Ref: refOf(filter), After: filter, Marker: name, Fault: i, Pods: names, Signs: first.Effect.signs(where),
+		percent: f.Percent(), highest: highestPercent(filter, p.run), headers: f.Headers,
+		filter: &filterSet{name: name, targets: targets, spot: where}, rising: f,
 	})
 }
 

@@ -7,12 +7,17 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 )
 
-// Percent returns the share of the requests in scope that meet the fault, 0-100.
+// Percent returns the share of the requests in scope that meet the fault in the
+// end, 0-100.
 func (f Fault) Percent() float64 {
 	if f.Effect == nil {
 		return 0
 	}
-	return f.Effect.percent()
+	sum := 0.0
+	for _, sign := range f.Effect.signs(spot{site: Caller}) {
+		sum += sign.Percent
+	}
+	return min(sum, 100)
 }
 
 // MadeIn reports whether the fault is made in the proxy of a pod, as far as the
@@ -46,4 +51,16 @@ func (e Edit) MadeIn(namespace, pod string, labels map[string]string, gateway bo
 func NamesRoute(shown, name string) bool {
 	rest, found := strings.CutPrefix(shown, name)
 	return found && (rest == "" || rest[0] == '.' || rest[0] == '-')
+}
+
+// Resource is the part of a proxy's config_dump that shows the edit, as the
+// parameter resource of that page names it.
+func (e Edit) Resource() string {
+	switch e.Ref.Kind {
+	case kindEnvoyFilter:
+		return "dynamic_listeners"
+	case kindServiceEntry:
+		return "dynamic_active_clusters"
+	}
+	return "dynamic_route_configs"
 }

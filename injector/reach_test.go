@@ -1,10 +1,24 @@
 package injector
 
-import "testing"
+import (
+	"testing"
+	"time"
+)
 
 func TestFaultPercent(t *testing.T) {
 	if got := callerFault.Percent(); got != 100 {
 		t.Errorf("%v, want 100", got)
+	}
+	for percent, effect := range map[float64]Effect{
+		100:  Without{Policy: Timeout},
+		12.5: Blackhole{Percent: 12.5},
+		7:    Delays{Steps: []DelayStep{{time.Second, 5}, {2 * time.Second, 2}}},
+	} {
+		for _, site := range []Site{Caller, Upstream} {
+			if got := (Fault{Effect: effect, Site: site}).Percent(); got != percent {
+				t.Errorf("%v: %v, want %v", effect, got, percent)
+			}
+		}
 	}
 	if got := (Fault{}).Percent(); got != 0 {
 		t.Errorf("without an effect: %v, want 0", got)

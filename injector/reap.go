@@ -102,7 +102,7 @@ func (i *Injector) revertLeftovers(ctx context.Context, leftovers []Leftover) (d
 			undos = append(undos, &undo{ref: l.Ref, run: l.Run})
 		}
 	}
-	failed := i.revertAll(ctx, undos)
+	failed := i.revertAll(ctx, routesFirst(undos))
 	var held []*undo
 	for _, run := range runs {
 		lease, has := leaseOf[run]
@@ -113,7 +113,7 @@ func (i *Injector) revertLeftovers(ctx context.Context, leftovers []Leftover) (d
 	failed = append(failed, i.revertAll(ctx, held)...)
 	var errs []error
 	for _, run := range runs {
-		errs = append(errs, notReverted(run, slices.DeleteFunc(slices.Clone(failed), func(u *undo) bool { return u.run != run })))
+		errs = append(errs, notReverted(run, leaseOf[run], slices.DeleteFunc(slices.Clone(failed), func(u *undo) bool { return u.run != run })))
 	}
 	done = slices.DeleteFunc(slices.Clone(leftovers), func(l Leftover) bool {
 		return slices.ContainsFunc(failed, func(u *undo) bool { return u.ref == l.Ref && u.run == l.Run })

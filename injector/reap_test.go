@@ -195,7 +195,7 @@ func TestALeaseWithoutMarks(t *testing.T) {
 		c := newCluster(t, payments)
 		in := c.injector()
 		plan := c.plan(in, testRun, upstreamFault)
-		injection := in.newInjection(t.Context(), Plan{Run: testRun})
+		injection := in.newInjection(t.Context(), plan)
 		if err := injection.claim(t.Context(), plan); err != nil {
 			t.Fatal(err)
 		}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -38,14 +39,11 @@ func carries(obj *unstructured.Unstructured, run string) bool {
 }
 
 // isWhole says whether obj as a whole was created by run, so that taking the
-// run out means deleting it. The name must say so too: a mark that came along
-// when somebody copied an object deletes nothing of theirs.
+// run out means deleting it. The name says so, which holds the run's random
+// name, and not the mark: people edit marks, and one that came along when
+// somebody copied an object deletes nothing of theirs.
 func isWhole(obj *unstructured.Unstructured, run string) bool {
-	if run == "" || refOf(obj).creator() != run {
-		return false
-	}
-	m, marked, err := markOf(obj, run)
-	return !marked || err != nil || m.Created
+	return run != "" && refOf(obj).creator() == run
 }
 
 // without returns a copy of obj with everything of run taken out: routes by
@@ -112,6 +110,14 @@ func (i *Injector) revertAll(ctx context.Context, undos []*undo) (failed []*undo
 	return failed
 }
 
+// routesFirst sorts undos so that routes go before what they lead to.
+func routesFirst(undos []*undo) []*undo {
+	slices.SortStableFunc(undos, func(a, b *undo) int {
+		return strings.Compare(b.ref.Kind, a.ref.Kind) // VirtualService, ServiceEntry, EnvoyFilter
+	})
+	return undos
+}
+
 // budget gives ctx the default deadline if it has none.
 func budget(ctx context.Context) (context.Context, context.CancelFunc) {
 	if _, set := ctx.Deadline(); set {
@@ -172,7 +178,7 @@ func (i *Injector) takeOut(ctx context.Context, u *undo) (clean bool, err error)
 		return u.fenced(ctx, i, live)
 	case isWhole(live, u.run):
 		if live.GetDeletionTimestamp() != nil {
-			return false, fmt.Errorf("it is being deleted, but finalizers %q hold it", live.GetFinalizers())
+			return false, i.defuse(ctx, live, u.run)
 		}
 		if err := i.remove(ctx, live); err != nil && !apierrors.IsNotFound(err) {
 			return false, fmt.Errorf("delete: %w", err)
@@ -208,6 +214,31 @@ func routeless(obj *unstructured.Unstructured) bool {
 	return obj.GetKind() == kindVirtualService && !slices.ContainsFunc([]string{"http", "tcp", "tls"}, func(protocol string) bool {
 		return len(at[[]any](obj.Object, "spec", protocol)) > 0
 	})
+}
+
+// defuse takes the fault out of an object that is to be deleted as a whole, but
+// that finalizers of others hold; the mark stays as long as the object. It
+// returns why the object is still there.
+func (i *Injector) defuse(ctx context.Context, live *unstructured.Unstructured, run string) error {
+	held := fmt.Errorf("it is being deleted, but finalizers %q hold it", live.GetFinalizers())
+	after := live.DeepCopy()
+	routes := at[[]any](after.Object, "spec", "http")
+	var err error
+	switch {
+	case len(runRoutes(routes, run)) > 0:
+		err = unstructured.SetNestedSlice(after.Object, removeRoutes(routes, run), "spec", "http")
+	case len(at[[]any](after.Object, "spec", "configPatches")) > 0:
+		err = unstructured.SetNestedSlice(after.Object, []any{}, "spec", "configPatches")
+	default:
+		return held
+	}
+	if err == nil {
+		_, err = i.update(ctx, after)
+	}
+	if err != nil && !apierrors.IsNotFound(err) {
+		return fmt.Errorf("%w, and so its fault cannot be taken out of it: %w", held, err)
+	}
+	return held
 }
 
 // fenced says whether no late write of ours can get at live, which is clean. A

@@ -67,7 +67,7 @@ func (n needs) look(faults []Fault, limits BlastRadius) {
 	}
 	if limits.NamespaceLabel != "" {
 		for _, namespace := range limits.within(faults).Namespaces {
-			n.add(namespace, namespaces, namespace, "get")
+			n.add(namespace, kubeNamespaces, namespace, "get")
 		}
 	}
 }

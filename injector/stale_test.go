@@ -21,14 +21,14 @@ func TestJudge(t *testing.T) {
 		state    State
 		why      string
 	}{
-		"renewed just now":        {lease(0, 0), Live, "its Lease shop/faultline-7f3a was renewed less than 10s ago"},
-		"renewed a while ago":     {lease(d-1, 0), Live, "less than 10s ago"},
-		"overdue":                 {lease(d, 0), Silent, "last renewed 10s ago, which is more than its 10s"},
-		"overdue by hours":        {lease(3*time.Hour, 0), Silent, "last renewed 3h0m0s ago"},
-		"renewed in the future":   {lease(-time.Hour, 0), Silent, "renewed 1h0m0s from now, which cannot be"},
-		"a little in the future":  {lease(-time.Second, 0), Live, "less than 10s ago"},
-		"watched for too short":   {lease(time.Hour, d-1), Silent, "last renewed 1h0m0s ago"},
-		"watched for long enough": {lease(time.Hour, d), Stale, "was watched for 10s and not renewed"},
+		"renewed just now":                           {lease(0, 0), Live, "its Lease shop/faultline-7f3a was renewed less than 10s ago"},
+		"renewed a while ago":                        {lease(d-1, 0), Live, "less than 10s ago"},
+		"overdue":                                    {lease(d, 0), Silent, "last renewed 10s ago, which is more than its 10s"},
+		"overdue by hours":                           {lease(3*time.Hour, 0), Silent, "last renewed 3h0m0s ago"},
+		"renewed in the future":                      {lease(-time.Hour, 0), Silent, "renewed 1h0m0s from now, which cannot be"},
+		"a little in the future":                     {lease(-time.Second, 0), Live, "less than 10s ago"},
+		"watched for too short":                      {lease(time.Hour, d-1), Silent, "last renewed 1h0m0s ago"},
+		"watched for long enough":                    {lease(time.Hour, d), Stale, "was watched for 10s and not renewed"},
 		"watched, and by the server's clock renewed": {lease(time.Second, d), Stale, "was watched for 10s and not renewed"},
 		"no time in it": {
 			but(lease(0, 0), func(e *evidence) { e.lease.at = time.Time{} }), Silent, "does not tell when it was renewed",

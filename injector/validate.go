@@ -14,9 +14,10 @@ import (
 // faults as far as it can be told without looking at the mesh, or nil. No
 // faults at all are valid.
 func ValidateFaults(faults []Fault, limits BlastRadius) error {
-	reasons := append(limits.problems(), hidden(faults)...)
+	b := bounds{BlastRadius: limits}
+	reasons := slices.Concat(b.problems(), hidden(faults), unequalRamps(faults))
 	for i, f := range faults {
-		reasons = append(reasons, limits.refuses(i, f)...)
+		reasons = append(reasons, b.refuses(i, f)...)
 	}
 	return refused(reasons)
 }
@@ -25,7 +26,7 @@ func ValidateFaults(faults []Fault, limits BlastRadius) error {
 type refuser func(field, format string, args ...any)
 
 // refuses returns what is wrong with fault i by itself and within the limits.
-func (b BlastRadius) refuses(i int, f Fault) []Reason {
+func (b bounds) refuses(i int, f Fault) []Reason {
 	var reasons []Reason
 	refuse := func(field, format string, args ...any) {
 		reasons = append(reasons, Reason{fmt.Sprintf("faults[%d].%s", i, field), fmt.Sprintf(format, args...)})
@@ -42,11 +43,11 @@ func (b BlastRadius) refuses(i int, f Fault) []Reason {
 		refuse("site", "%s: say Caller or Upstream, it decides what the fault can test", f.Site)
 	}
 	b.refuseScope(f, refuse)
-	b.refuseEffect(f.Effect, refuse)
+	b.refuseEffect(f, refuse)
 	return reasons
 }
 
-func (b BlastRadius) refuseTarget(f Fault, refuse refuser) {
+func (b bounds) refuseTarget(f Fault, refuse refuser) {
 	on := f.On
 	name := func(field, value string) {
 		if value == "" {
@@ -90,7 +91,7 @@ func refuseForCaller(f Fault, refuse refuser) {
 	}
 }
 
-func (b BlastRadius) refuseForUpstream(f Fault, refuse refuser) {
+func (b bounds) refuseForUpstream(f Fault, refuse refuser) {
 	if f.From.String() != "" {
 		refuse("from", "requests that reach a pod do not tell who sent them: use the caller site, "+
 			"or headers that only these callers send")
@@ -139,7 +140,7 @@ var headerName = regexp.MustCompile(`^[-_A-Za-z0-9]+$`)
 // notHeaders are names under which a match does not find the header.
 var notHeaders = []string{"uri", "scheme", "method", "authority", "host"}
 
-func (b BlastRadius) refuseScope(f Fault, refuse refuser) {
+func (b bounds) refuseScope(f Fault, refuse refuser) {
 	if f.AllTraffic && !b.AllTraffic {
 		refuse("allTraffic", "needs blastRadius.allTraffic: requests that are not the run's own would meet the fault")
 	}
@@ -165,17 +166,33 @@ func (b BlastRadius) refuseScope(f Fault, refuse refuser) {
 	}
 }
 
-func (b BlastRadius) refuseEffect(effect Effect, refuse refuser) {
-	if effect == nil {
+// refuseEffect reports what is wrong with the effect of a fault and its ramp.
+func (b bounds) refuseEffect(f Fault, refuse refuser) {
+	if f.Effect == nil {
 		refuse("effect", "is missing")
 		return
 	}
-	for _, problem := range problems(effect.Validate()) {
+	found := problems(f.Effect.Validate())
+	for _, problem := range found {
 		field, text, _ := strings.Cut(problem.Error(), ": ")
 		refuse(field, "%s", text)
 	}
-	if limit := b.MaxPercent; limit > 0 && effect.percent() > limit {
-		refuse("percent", "%v is above blastRadius.maxPercent %v", effect.percent(), limit)
+	f.refuseRamp(refuse)
+	if len(found) > 0 {
+		return // there is nothing to render
+	}
+	if f.Site == Upstream {
+		if _, err := f.Effect.inPod(spot{}); err != nil {
+			refuse("site", "%v cannot be made there: %v", f.Effect, err)
+		}
+	}
+	percent := f.Percent()
+	if limit := b.MaxPercent; limit > 0 && percent > limit {
+		if _, own := f.Effect.(ramped); own {
+			refuse("percent", "%v is above blastRadius.maxPercent %v", percent, limit)
+		} else {
+			refuse("effect", "%v meets %v%% of the requests, which is above blastRadius.maxPercent %v", f.Effect, percent, limit)
+		}
 	}
 }
 

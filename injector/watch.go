@@ -17,6 +17,10 @@ import (
 // Where watches are forbidden, this is how often objects are read instead.
 const watchAgain = 250 * time.Millisecond
 
+// trustWatch is for how long nothing needs to come of a watch until the object
+// is read again: a connection can be dead without anybody knowing.
+const trustWatch = 3 * time.Second
+
 // Context returns a context for what is done while the faults are in. It ends
 // with ctx, and as soon as the run is no longer what it was; [context.Cause]
 // then is
@@ -67,24 +71,31 @@ func (inj *Injection) touched() []Ref {
 // that nothing is missed between two.
 func (inj *Injection) guard(ctx context.Context, ref Ref) *EvictedError {
 	for {
-		live, err := inj.injector.get(ctx, ref)
-		if apierrors.IsNotFound(err) {
-			live, err = nil, nil
-		}
-		if err == nil {
-			if evicted := inj.verdict(ref, live, false); evicted != nil {
-				return evicted
-			}
-			if live != nil {
-				if evicted := inj.follow(ctx, ref, live.GetResourceVersion()); evicted != nil {
-					return evicted
-				}
-			}
+		if evicted := inj.look(ctx, ref); evicted != nil {
+			return evicted
 		}
 		if sleep(ctx, watchAgain) != nil {
 			return nil
 		}
 	}
+}
+
+// look reads ref and watches it from there on, for as long as a watch is
+// trusted.
+func (inj *Injection) look(ctx context.Context, ref Ref) *EvictedError {
+	ctx, cancel := context.WithTimeout(ctx, trustWatch)
+	defer cancel()
+	live, err := inj.injector.get(ctx, ref)
+	if apierrors.IsNotFound(err) {
+		live, err = nil, nil
+	}
+	if err != nil {
+		return nil // not read: that tells nothing
+	}
+	if evicted := inj.verdict(ref, live, false); evicted != nil || live == nil {
+		return evicted
+	}
+	return inj.follow(ctx, ref, live.GetResourceVersion())
 }
 
 // follow watches ref from a version on, and returns what happened to it, or nil
@@ -143,7 +154,7 @@ func (inj *Injection) evicted(ref Ref, live *unstructured.Unstructured, past boo
 		return evicted
 	}
 	evicted.By = lastManager(live)
-	for _, edit := range slices.Backward(inj.Edits()) {
+	for _, edit := range slices.Backward(inj.history()) {
 		if edit.Ref != ref {
 			continue
 		}
@@ -164,7 +175,7 @@ func (e Edit) missing(live *unstructured.Unstructured, run string) string {
 		return fmt.Sprintf("the mark of the run is gone (its routes are %q)", runRoutes(at[[]any](live.Object, "spec", "http"), run))
 	}
 	written, there := e.After.Object["spec"], live.Object["spec"]
-	if e.Before != nil {
+	if e.Before != nil && len(e.Routes) > 0 {
 		routes, wanted := at[[]any](live.Object, "spec", "http"), at[[]any](e.After.Object, "spec", "http")
 		if have, want := runRoutes(routes, run), runRoutes(wanted, run); !slices.Equal(have, want) {
 			return fmt.Sprintf("the run's routes are %q, not %q", have, want)
