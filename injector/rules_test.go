@@ -20,7 +20,7 @@ spec:
 `
 
 func TestRules(t *testing.T) {
-	const marks = "list virtualservices; list envoyfilters; list leases"
+	const marks = "list virtualservices; list envoyfilters; list serviceentries; list leases"
 	const owners = "list httproutes; list grpcroutes"
 	const lease = "create leases; get leases; update leases; delete leases"
 	abort := Abort{HTTPStatus: 503, Percent: 100}
@@ -107,6 +107,19 @@ func TestRulesOfHostsAndGateways(t *testing.T) {
 	}
 	if slices.ContainsFunc(all, func(r rights.Right) bool { return r.Resource == "services" || r.Verb == "*" || r.Resource == "*" }) {
 		t.Errorf("in shop: %v", all)
+	}
+}
+
+// Each step of a ramp writes the filter anew.
+func TestRulesOfARamp(t *testing.T) {
+	faults := []Fault{{On: onPayments, Site: Upstream, Ramp: []float64{10}, Effect: Abort{HTTPStatus: 503, Percent: 100}}}
+	plan, err := planOf(t, faults, BlastRadius{}, payments)
+	if err != nil {
+		t.Fatal(err)
+	}
+	update := rights.Right{Group: istioGroup, Resource: "envoyfilters", Verb: "update"}
+	if all := rights.Of(Rules(faults, BlastRadius{}, plan)["shop"]); !slices.Contains(all, update) {
+		t.Errorf("got %v", all)
 	}
 }
 
