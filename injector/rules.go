@@ -90,13 +90,11 @@ func (n needs) write(plan Plan) {
 		switch {
 		case edit.Before == nil:
 			n.add(namespace, resource, "", "get", "watch", "create", "delete")
-			if len(edit.rising.Ramp) > 0 && len(edit.Signs) > 0 { // each step is written over the one before
-				n.add(namespace, resource, "", "update")
-			}
-		case created[edit.Ref]: // by an earlier edit
-			n.add(namespace, resource, "", "update")
-		default:
+		case !created[edit.Ref]:
 			n.add(namespace, resource, edit.Ref.Name, "get", "watch", "update")
+		}
+		if created[edit.Ref] && (edit.Before != nil || len(edit.rising.Ramp) > 0) {
+			n.add(namespace, resource, "", "update") // by a second edit, or a step of the ramp
 		}
 	}
 }

@@ -123,6 +123,19 @@ func TestRulesOfHostsAndGateways(t *testing.T) {
 	}
 }
 
+// Each step of a ramp writes the filter anew.
+func TestRulesOfARamp(t *testing.T) {
+	faults := []Fault{{On: onPayments, Site: Upstream, Ramp: []float64{10}, Effect: Abort{HTTPStatus: 503, Percent: 100}}}
+	plan, err := planOf(t, faults, BlastRadius{}, payments)
+	if err != nil {
+		t.Fatal(err)
+	}
+	update := rights.Right{Group: istioGroup, Resource: "envoyfilters", Verb: "update"}
+	if all := rights.Of(Rules(faults, BlastRadius{}, plan)["shop"]); !slices.Contains(all, update) {
+		t.Errorf("got %v", all)
+	}
+}
+
 // Of two edits of an object that the run itself creates, the second writes it.
 func TestRulesOfASecondEdit(t *testing.T) {
 	const twoPorts = `
