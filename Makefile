@@ -51,6 +51,10 @@ test: assets checkcontrolplane ## every test of the module, on real local meshes
 checkcontrolplane:
 	cd $(CONTROLPLANE) && go mod verify
 
+.PHONY: corpus
+corpus: assets ## faults in and out of every VirtualService of Istio's samples and tests; prints the counts
+	go test -count=1 -v -run '^TestCorpus$$' ./internal/corpus
+
 .PHONY: bench
 bench: ## every benchmark
 	@packages=$$(grep -rlE --include='*_test.go' '^func Benchmark' . | xargs -r -n1 dirname | sort -u); \

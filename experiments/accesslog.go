@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"regexp"
-	"slices"
 	"strings"
 	"time"
 )
@@ -15,12 +14,15 @@ type hit struct {
 	flags   []string // response flags, such as FI (abort) and DI (delay)
 	cluster string   // upstream cluster, such as "outbound|80||payments.shop.svc.cluster.local"
 	route   string
+	id      string // x-request-id
 }
 
 // textLine takes apart Istio's default text format (pkg/config/mesh
-// EnvoyTextLogFormat): [start] "method path protocol" code flags … cluster …
-// route. Envoy escapes nothing, so that a path may have quotes and blanks in it.
-var textLine = regexp.MustCompile(`^\[([^\]]+)\] ".*? (?:HTTP/[0-9.]+|-)" \d+ (\S+) .* ((?:in|out)bound\|\S+) .* (\S+)$`)
+// EnvoyTextLogFormat): [start] "method path protocol" code flags … "request id"
+// "authority" "upstream host" cluster … route. Envoy escapes nothing, so that a
+// path may have quotes and blanks in it.
+var textLine = regexp.MustCompile(`^\[([^\]]+)\] ".*? (?:HTTP/[0-9.]+|-)" \d+ (\S+) .*` +
+	` "([^" ]*)" "[^" ]*" "[^" ]*" ((?:in|out)bound\|\S+) .* (\S+)$`)
 
 // parseAccessLog returns the requests in a proxy's output, in Istio's default
 // text format or as JSON with Istio's default field names. Other lines are
@@ -42,28 +44,24 @@ func parseLine(line []byte) (hit, bool) {
 			Flags   string `json:"response_flags"`
 			Cluster string `json:"upstream_cluster"`
 			Route   string `json:"route_name"`
+			ID      string `json:"request_id"`
 		}
 		if json.Unmarshal(line, &fields) != nil {
 			return hit{}, false
 		}
-		return newHit(fields.Start, fields.Flags, fields.Cluster, fields.Route)
+		return newHit(fields.Start, fields.Flags, fields.Cluster, fields.Route, fields.ID)
 	}
 	parts := textLine.FindStringSubmatch(string(line))
 	if parts == nil {
 		return hit{}, false
 	}
-	return newHit(parts[1], parts[2], parts[3], parts[4])
+	return newHit(parts[1], parts[2], parts[4], parts[5], parts[3])
 }
 
-func newHit(start, flags, cluster, route string) (hit, bool) {
+func newHit(start, flags, cluster, route, id string) (hit, bool) {
 	at, err := time.Parse(time.RFC3339, start)
 	if err != nil {
 		return hit{}, false
 	}
-	return hit{at: at, flags: strings.Split(flags, ","), cluster: cluster, route: route}, true
-}
-
-// faulted reports whether a fault filter answered or delayed the request.
-func (h hit) faulted() bool {
-	return slices.Contains(h.flags, "FI") || slices.Contains(h.flags, "DI")
+	return hit{at: at, flags: strings.Split(flags, ","), cluster: cluster, route: route, id: id}, true
 }

@@ -5,10 +5,12 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
 	"github.com/faultline-mesh/faultline/injector"
 	"github.com/faultline-mesh/faultline/observe"
@@ -18,12 +20,6 @@ import (
 const (
 	barrierEvery = 10 * time.Millisecond // between two looks at one proxy
 	barrierWidth = 32                    // proxies looked at side by side
-)
-
-// Where Envoy's config_dump shows what we write.
-const (
-	routesQuery    = "resource=dynamic_route_configs"
-	listenersQuery = "resource=dynamic_listeners"
 )
 
 // sight is one thing that one proxy must show, or show no longer.
@@ -39,7 +35,7 @@ type sight struct {
 // proxies themselves know what is in force.
 func (t *trial) await(ctx context.Context, present bool) Convergence {
 	began := time.Now()
-	proxies, err := t.mesh.Proxies(ctx) // anew: some may have been born during the run
+	proxies, err := t.everywhere(ctx) // anew: some may have been born during the run
 	if err != nil {
 		return Convergence{Late: []string{fmt.Sprintf("the proxies cannot be listed: %v", err)}}
 	}
@@ -75,24 +71,42 @@ func (t *trial) await(ctx context.Context, present bool) Convergence {
 	return c
 }
 
-// sights lists what may have to be seen where: in every sidecar to which the
-// object is visible, for a Caller fault; in the chosen pods, for an Upstream one.
+// everywhere finds the proxies of all namespaces or, where those must not be
+// listed, of the run's own; then a plan has noted it.
+func (t *trial) everywhere(ctx context.Context) ([]observe.Proxy, error) {
+	proxies, err := t.mesh.Proxies(ctx)
+	if apierrors.IsForbidden(err) && len(t.namespaces()) > 0 {
+		return t.mesh.Proxies(ctx, t.namespaces()...)
+	}
+	return proxies, err
+}
+
+// sights lists what may have to be seen where: in the proxies in which the edits
+// make their faults. A Caller fault counts only where the service is known.
 func sights(edits []injector.Edit, faults []injector.Fault, proxies []observe.Proxy) []sight {
 	var all []sight
 	for _, edit := range edits {
 		on := faults[edit.Fault].On
+		query := "resource=" + edit.Resource() // of the proxy's config_dump
 		for _, p := range proxies {
-			switch {
-			case len(edit.Pods) > 0:
-				if p.Namespace == edit.Ref.Namespace && slices.Contains(edit.Pods, p.Pod) {
-					all = append(all, sight{proxy: p, query: listenersQuery, edit: edit})
-				}
-			case !p.Gateway && edit.VisibleIn(p.Namespace):
-				all = append(all, sight{proxy: p, query: routesQuery, edit: edit, service: on.Name + "." + on.Namespace})
+			s := sight{proxy: p, query: query, edit: edit}
+			if len(edit.Pods) == 0 {
+				s.service = serviceName(on)
+			}
+			if edit.MadeIn(p.Namespace, p.Pod, p.Labels, p.Gateway) {
+				all = append(all, s)
 			}
 		}
 	}
 	return all
+}
+
+// serviceName is how the clusters of proxies name what a fault is on.
+func serviceName(on injector.Service) string {
+	if on.Host != "" {
+		return strings.ToLower(on.Host)
+	}
+	return on.Name + "." + on.Namespace
 }
 
 // see looks at one proxy until it shows what it should. A proxy that does not
@@ -149,25 +163,30 @@ func (t *trial) shows(ctx context.Context, s sight, present bool) (bool, error) 
 	if err != nil {
 		return false, err
 	}
-	shown, err := shows(dump, s.edit)
+	look := s.edit.ShownIn
+	if !present {
+		look = s.edit.LeftIn
+	}
+	shown, err := inForce(dump, look)
 	return err == nil && shown == present, err
 }
 
-// shows reports whether a config_dump has the edit in force: in a route table,
-// or in a listener that takes connections. A listener that only drains keeps the
-// old filters for connections that are closing.
-func shows(dump []byte, edit injector.Edit) (bool, error) {
+// inForce reports whether a config_dump shows something in force: in a route
+// table, in a cluster, or in a listener that takes connections. A listener that
+// only drains keeps the old filters for connections that are closing.
+func inForce(dump []byte, shows func(config []byte) bool) (bool, error) {
 	var content struct {
 		Configs []struct {
 			RouteConfig json.RawMessage `json:"route_config"`
 			ActiveState json.RawMessage `json:"active_state"`
+			Cluster     json.RawMessage `json:"cluster"`
 		} `json:"configs"`
 	}
 	if err := json.Unmarshal(dump, &content); err != nil {
 		return false, fmt.Errorf("config_dump: %w", err)
 	}
 	for _, c := range content.Configs {
-		if edit.ShownIn(c.RouteConfig) || edit.ShownIn(c.ActiveState) {
+		if shows(c.RouteConfig) || shows(c.ActiveState) || shows(c.Cluster) {
 			return true, nil
 		}
 	}

@@ -73,7 +73,7 @@ func TestShows(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			got, err := shows([]byte(test.dump), test.edit)
+			got, err := inForce([]byte(test.dump), test.edit.ShownIn)
 			if err != nil || got != test.want {
 				t.Errorf("got %t, %v; want %t", got, err, test.want)
 			}
@@ -86,7 +86,7 @@ func TestShows(t *testing.T) {
 func TestShowsTellsBrokenDumps(t *testing.T) {
 	whole := routesDump("faultline-7f3a-0")
 	for _, dump := range []string{"", "<html>", whole[:len(whole)-5], `[]`, `{"configs": {}}`} {
-		shown, err := shows([]byte(dump), callerEdit(0, []string{"faultline-7f3a-0"}))
+		shown, err := inForce([]byte(dump), callerEdit(0, []string{"faultline-7f3a-0"}).ShownIn)
 		if shown || err == nil || !strings.HasPrefix(err.Error(), "config_dump: ") {
 			t.Errorf("of %q: got %t, %v", dump, shown, err)
 		}

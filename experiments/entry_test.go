@@ -107,14 +107,34 @@ func TestEntry(t *testing.T) {
 	}
 }
 
-// Whoever may not list nodes learns what was asked for.
-func TestEntryTellsWhatIsForbidden(t *testing.T) {
-	client := fake.NewClientset(ingressService())
-	client.PrependReactor("list", "nodes", func(k8stesting.Action) (bool, runtime.Object, error) {
-		return true, nil, apierrors.NewForbidden(corev1.Resource("nodes"), "", nil)
-	})
-	_, err := entry(t.Context(), client, ingress, "http://shop.example")
-	if !apierrors.IsForbidden(err) || !strings.HasPrefix(err.Error(), "gateway: list nodes: ") {
+// Whoever may not list nodes gets the address of one on which the gateway runs,
+// and whoever may not list its pods either learns what was asked for.
+func TestEntryWithoutTheRightToListNodes(t *testing.T) {
+	service := ingressService()
+	service.Spec.Selector = map[string]string{"istio": "ingressgateway"}
+	pod := func(name, istio, host string) *corev1.Pod {
+		return &corev1.Pod{
+			ObjectMeta: metav1.ObjectMeta{Namespace: "istio-system", Name: name, Labels: map[string]string{"istio": istio}},
+			Status:     corev1.PodStatus{HostIP: host},
+		}
+	}
+	forbid := func(client *fake.Clientset, resource string) {
+		client.PrependReactor("list", resource, func(k8stesting.Action) (bool, runtime.Object, error) {
+			return true, nil, apierrors.NewForbidden(corev1.Resource(resource), "", nil)
+		})
+	}
+	client := fake.NewClientset(service, pod("a", "istiod", "192.168.0.1"), pod("b", "ingressgateway", ""), pod("c", "ingressgateway", "192.168.0.3"))
+	forbid(client, "nodes")
+	if got, err := entry(t.Context(), client, ingress, "http://shop.example"); err != nil || got != "192.168.0.3:30080" {
+		t.Errorf("got %q, %v", got, err)
+	}
+	client = fake.NewClientset(service, pod("a", "istiod", "192.168.0.1"))
+	forbid(client, "nodes")
+	if _, err := entry(t.Context(), client, ingress, "http://shop.example"); err == nil || !strings.Contains(err.Error(), "no pod of it runs on one") {
+		t.Errorf("got %v", err)
+	}
+	forbid(client, "pods")
+	if _, err := entry(t.Context(), client, ingress, "http://shop.example"); !apierrors.IsForbidden(err) || !strings.Contains(err.Error(), "neither can its pods") {
 		t.Errorf("got %v", err)
 	}
 }

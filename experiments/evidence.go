@@ -12,54 +12,61 @@ import (
 	"github.com/faultline-mesh/faultline/observe"
 )
 
-// evidenceBudget bounds the wait for access logs to be written: Istio's proxies
-// flush them every second.
-const evidenceBudget = 3 * time.Second
+// Bounds of the search for evidence. Istio's proxies flush their access logs every
+// second.
+const (
+	evidenceBudget = 3 * time.Second  // for waiting until the logs are written
+	readingBudget  = 15 * time.Second // for reading those of all proxies, once
+)
 
 // evidence says, for each fault, what shows that it fired. It asks the access
-// logs of the proxies that make the fault until they show it, then what else
-// there is.
+// logs of the proxies that make the fault until they show all of it, then what
+// else there is.
 func (t *trial) evidence(ctx context.Context) ([]Evidence, error) {
-	ctx, cancel := context.WithTimeout(ctx, evidenceBudget)
+	waiting, cancel := context.WithTimeout(ctx, evidenceBudget)
 	defer cancel()
 	var all []Evidence
 	for i, fault := range t.experiment.Faults {
 		e := Evidence{Fault: fault.String()}
-		makers, routes := t.makers(i)
-		for e.Fired == 0 {
-			if err := t.fromLogs(ctx, &e, makers, routes); err != nil && ctx.Err() == nil {
+		makers, steps := t.makers(i), t.traces(i)
+		for {
+			if err := t.fromLogs(ctx, &e, makers, steps); err != nil {
 				t.log.Warn("no access log", "error", err)
 				break
 			}
-			if e.Fired > 0 || pause(ctx, 200*time.Millisecond) != nil {
+			if e.complete() || pause(waiting, 200*time.Millisecond) != nil {
 				break
 			}
 		}
 		if e.Fired == 0 {
-			fromCounters(&e, t.report.During, t.unshared(i, makers))
+			fromCounters(&e, t.report.During, t.unshared(i, makers), steps)
 		}
 		if e.Fired == 0 {
-			fromMarker(&e, fault, t.experiment.Faults, t.report)
+			fromMarker(&e, fault, len(t.experiment.Faults), steps, t.report)
 		}
-		e.Off = offShare(e, fault)
+		if fault.Site == injector.Caller || fault.AllTraffic { // else other traffic of the pods may be among the requests
+			e.Off = offShare(e, steps)
+		}
 		all = append(all, e)
 	}
 	return all, nil
 }
 
-// makers are the proxies in which a fault is made, and the routes that make it;
-// an Upstream fault has no routes.
-func (t *trial) makers(fault int) (makers []observe.Proxy, routes []string) {
+// makers are the proxies in which a fault is made, each once.
+func (t *trial) makers(fault int) []observe.Proxy {
+	var makers []observe.Proxy
 	for _, edit := range t.plan.Edits {
-		if edit.Fault != fault {
+		if edit.Fault != fault || len(edit.Signs) == 0 {
 			continue
 		}
-		routes = append(routes, edit.Routes...)
 		for _, s := range sights([]injector.Edit{edit}, t.experiment.Faults, t.proxies) {
-			makers = append(makers, s.proxy)
+			known := slices.ContainsFunc(makers, func(p observe.Proxy) bool { return p.String() == s.proxy.String() })
+			if !known {
+				makers = append(makers, s.proxy)
+			}
 		}
 	}
-	return makers, routes
+	return makers
 }
 
 // unshared leaves out the proxies that make another fault, too: their counters
@@ -70,8 +77,7 @@ func (t *trial) unshared(fault int, makers []observe.Proxy) []observe.Proxy {
 		if i == fault {
 			continue
 		}
-		makers, _ := t.makers(i)
-		for _, p := range makers {
+		for _, p := range t.makers(i) {
 			others[p.String()] = true
 		}
 	}
@@ -79,85 +85,93 @@ func (t *trial) unshared(fault int, makers []observe.Proxy) []observe.Proxy {
 }
 
 // fromLogs counts in the makers' access logs. At the Caller site every request
-// that met the fault names our route, so the share is known.
-func (t *trial) fromLogs(ctx context.Context, e *Evidence, makers []observe.Proxy, routes []string) error {
-	during := t.report.During
-	fired, of := 0, 0
+// that came to the fault names our route, so the share is known.
+func (t *trial) fromLogs(ctx context.Context, e *Evidence, makers []observe.Proxy, steps []trace) error {
+	ctx, cancel := context.WithTimeout(ctx, readingBudget)
+	defer cancel()
+	counted := fresh(steps)
 	for _, proxy := range makers {
-		log, err := t.mesh.Logs(ctx, proxy, during.From)
+		log, err := t.mesh.Logs(ctx, proxy, t.report.During.From)
 		if err != nil {
 			return err
 		}
 		for _, h := range parseAccessLog(log) {
-			if h.at.Before(during.From.Truncate(time.Millisecond)) || h.at.After(during.To) || !h.met(routes) {
-				continue
-			}
-			of++
-			if h.faulted() {
-				fired++
+			for n := range counted {
+				counted[n].count(h)
 			}
 		}
 	}
-	if fired > 0 {
-		e.Source, e.Fired, e.Of = "access log", fired, of
+	*e = Evidence{Fault: e.Fault}
+	for n := range counted {
+		e.add(counted[n])
+	}
+	if e.Fired > 0 {
+		e.Source = "access log"
 	}
 	return nil
 }
 
-// met reports whether a logged request came to where the fault is made: to one of
-// its routes or, without any, into the pod.
-func (h hit) met(routes []string) bool {
-	if len(routes) == 0 {
-		return strings.HasPrefix(h.cluster, "inbound|")
-	}
-	return slices.ContainsFunc(routes, func(name string) bool {
-		// Istio puts the name of the match, if it has one, behind a dot.
-		return h.route == name || strings.HasPrefix(h.route, name+".")
-	})
-}
-
 // fromCounters reads the fault filters' own counters, which Istio's proxies do
 // not export unless told to (its setting proxyStatsMatcher).
-func fromCounters(e *Evidence, during Phase, makers []observe.Proxy) {
+func fromCounters(e *Evidence, during Phase, makers []observe.Proxy, steps []trace) {
+	counters := countersOf(steps)
+	fired := 0
 	for _, state := range during.Mesh.Proxies {
 		if !slices.ContainsFunc(makers, func(p observe.Proxy) bool { return p.String() == state.Proxy.String() }) {
 			continue
 		}
 		for name, n := range state.Stats {
-			if strings.HasSuffix(name, ".fault.aborts_injected") || strings.HasSuffix(name, ".fault.delays_injected") {
-				e.Fired += int(n)
+			if slices.ContainsFunc(counters, func(c string) bool { return strings.HasSuffix(name, ".fault."+c) }) {
+				fired += int(n)
 			}
 		}
 	}
-	if e.Fired > 0 {
-		e.Source = "fault counters"
+	if fired > 0 {
+		*e = Evidence{Fault: e.Fault, Source: "fault counters", Fired: fired}
 	}
 }
 
 // fromMarker counts the answers that carry our response header. They say that a
-// request took the faulted route, which means that it was hit only where the
-// fault hits every request and is the only one.
-func fromMarker(e *Evidence, fault injector.Fault, faults []injector.Fault, r *Report) {
-	if fault.Site != injector.Caller || fault.Percent() < 100 || len(faults) > 1 {
+// request took a route of the fault, which means that it was hit only where the
+// fault hits every request on it, all the time, and is the only one.
+func fromMarker(e *Evidence, fault injector.Fault, faults int, steps []trace, r *Report) {
+	if fault.Site != injector.Caller || faults > 1 || len(steps) != 1 || !steps[0].hitsAll() {
 		return
 	}
 	if n := r.During.Load.Marked(r.Run); n > 0 {
-		e.Source, e.Fired = "response header", n
+		*e = Evidence{Fault: e.Fault, Source: "response header", Fired: n}
 	}
 }
 
-// offShare compares the fired share with the percent that was asked, by the
-// exact binomial interval: Envoy draws for each request on its own.
-func offShare(e Evidence, fault injector.Fault) string {
-	if fault.Site == injector.Upstream && !fault.AllTraffic || e.Of == 0 || e.Fired == 0 {
-		return "" // other traffic of the pods may be among the requests
+// offShare compares the shares of the requests that were hit with the percent
+// that was asked, by the exact binomial interval: Envoy draws for each request
+// on its own.
+func offShare(e Evidence, steps []trace) string {
+	var asked []float64 // of each part, in the order of e.Parts
+	for _, step := range steps {
+		for _, sign := range step.signs {
+			asked = append(asked, sign.Percent)
+		}
 	}
-	if !binomial.Rejects(e.Of, e.Fired, fault.Percent()/100, binomial.Alpha) {
+	if len(asked) == 1 {
+		return offPart(e.String(), e.Fired, e.Of, asked[0])
+	}
+	for n, part := range e.Parts {
+		text := fmt.Sprintf("%s: %s (%s)", e.Fault, part, e.Source)
+		if off := offPart(text, part.Fired, part.Of, asked[n]); off != "" {
+			return off
+		}
+	}
+	return ""
+}
+
+func offPart(text string, fired, of int, percent float64) string {
+	switch {
+	case of == 0 || fired == 0 || percent == 0 || !binomial.Rejects(of, fired, percent/100, binomial.Alpha):
 		return ""
+	case percent == 100:
+		return text + ", though it hits every request that meets it"
 	}
-	if fault.Percent() == 100 {
-		return fmt.Sprintf("%s, though it hits every request that meets it", e)
-	}
-	low, high := binomial.Interval(e.Of, e.Fired, binomial.Alpha)
-	return fmt.Sprintf("%s, which is between %.2f%% and %.2f%% of them and cannot be %v%%", e, 100*low, 100*high, fault.Percent())
+	low, high := binomial.Interval(of, fired, binomial.Alpha)
+	return fmt.Sprintf("%s, which is between %.2f%% and %.2f%% of them and cannot be %v%%", text, 100*low, 100*high, percent)
 }

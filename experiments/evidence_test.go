@@ -2,6 +2,8 @@ package experiments
 
 import (
 	"net/http"
+	"reflect"
+	"regexp"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -46,13 +48,13 @@ func TestFromCounters(t *testing.T) {
 		want    int
 	}{
 		{
-			"aborts and delays of the makers", []observe.ProxyState{
+			"aborts of the makers, not delays", []observe.ProxyState{
 				state(caller, map[string]uint64{
 					"http.outbound_0.0.0.0_80.fault.aborts_injected": 3, "http.outbound_0.0.0.0_80.fault.delays_injected": 4,
 					"http.outbound_0.0.0.0_80.fault.active_faults": 9, "http.outbound_0.0.0.0_80.downstream_rq_total": 100,
 				}),
 				state(other, map[string]uint64{"http.inbound_0.0.0.0_8080.fault.aborts_injected": 5}),
-			}, []observe.Proxy{caller, other}, 12,
+			}, []observe.Proxy{caller, other}, 8,
 		},
 		{
 			"of no other proxy", []observe.ProxyState{
@@ -65,7 +67,7 @@ func TestFromCounters(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			var e Evidence
-			fromCounters(&e, Phase{Mesh: observe.Change{Proxies: test.proxies}}, test.makers)
+			fromCounters(&e, Phase{Mesh: observe.Change{Proxies: test.proxies}}, test.makers, []trace{{signs: aborts(100)}})
 			source := ""
 			if test.want > 0 {
 				source = "fault counters"
@@ -88,30 +90,37 @@ func marked(n int) loadgen.Result {
 	return r
 }
 
-// The response header says that a request took the faulted route. That it was hit
-// follows only where the fault hits every request, and is the only one.
+// The response header says that a request took a route of the fault. That it was
+// hit follows only where the fault hits every request there, and is the only one.
 func TestFromMarker(t *testing.T) {
-	half, upstream := callerFault, callerFault
-	half.Effect = injector.Abort{HTTPStatus: 503, Percent: 50}
+	upstream := callerFault
 	upstream.Site = injector.Upstream
+	all, some := []trace{{signs: aborts(100)}}, []trace{{signs: aborts(50)}}
+	drawn := []trace{{signs: []injector.Sign{{Percent: 100, Flags: []string{"DI"}, ID: regexp.MustCompile("0$")}}}}
+	parts := []trace{{signs: append(aborts(100), aborts(100)...)}}
 	tests := []struct {
 		name   string
 		fault  injector.Fault
+		steps  []trace
 		faults int
 		n      int
 		want   int
 	}{
-		{"the one Caller fault at 100%", callerFault, 1, 7, 7},
-		{"no answer has the header", callerFault, 1, 0, 0},
-		{"it hits only some", half, 1, 7, 0},
-		{"another fault may have been it", callerFault, 2, 7, 0},
-		{"an Upstream fault, of which the header says nothing", upstream, 1, 7, 0},
+		{"the one Caller fault at 100%", callerFault, all, 1, 7, 7},
+		{"a fault that answers nothing by itself", callerFault, []trace{{signs: []injector.Sign{{Percent: 100}}}}, 1, 7, 7},
+		{"no answer has the header", callerFault, all, 1, 0, 0},
+		{"it hits only some", callerFault, some, 1, 7, 0},
+		{"it rises", callerFault, append(some, all...), 1, 7, 0},
+		{"requests without an id pass by", callerFault, drawn, 1, 7, 0},
+		{"it has parts", callerFault, parts, 1, 7, 0},
+		{"another fault may have been it", callerFault, all, 2, 7, 0},
+		{"an Upstream fault, of which the header says nothing", upstream, all, 1, 7, 0},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			var e Evidence
 			report := &Report{Run: "7f3a", During: Phase{Load: marked(test.n)}}
-			fromMarker(&e, test.fault, make([]injector.Fault, test.faults), report)
+			fromMarker(&e, test.fault, test.faults, test.steps, report)
 			source := ""
 			if test.want > 0 {
 				source = "response header"
@@ -124,49 +133,59 @@ func TestFromMarker(t *testing.T) {
 }
 
 func TestOffShare(t *testing.T) {
-	at := func(percent float64, f injector.Fault) injector.Fault {
-		f.Effect = injector.Abort{HTTPStatus: 503, Percent: percent}
-		return f
-	}
-	everybody := upstreamFault
-	everybody.AllTraffic = true
 	tests := []struct {
 		name      string
 		fired, of int
-		fault     injector.Fault
+		percent   float64
 		want      string
 	}{
-		{"exactly the share", 500, 1000, at(50, callerFault), ""},
-		{"within the interval", 430, 1000, at(50, callerFault), ""},
+		{"exactly the share", 500, 1000, 50, ""},
+		{"within the interval", 430, 1000, 50, ""},
 		{
-			"below it", 300, 1000, at(50, callerFault),
+			"below it", 300, 1000, 50,
 			"abort fired on 300 of 1000 requests (access log), which is between 23.23% and 37.42% of them and cannot be 50%",
 		},
 		{
-			"above it", 300, 1000, at(12.5, callerFault),
+			"above it", 300, 1000, 12.5,
 			"abort fired on 300 of 1000 requests (access log), which is between 23.23% and 37.42% of them and cannot be 12.5%",
 		},
-		{"all of all", 1000, 1000, at(100, callerFault), ""},
+		{"all of all", 1000, 1000, 100, ""},
 		{
-			"all but one of all", 999, 1000, at(100, callerFault),
+			"all but one of all", 999, 1000, 100,
 			"abort fired on 999 of 1000 requests (access log), though it hits every request that meets it",
 		},
-		{"few requests say little", 1, 3, at(90, callerFault), ""},
-		{"nothing fired: that is another reason", 0, 1000, at(50, callerFault), ""},
-		{"the source knows no total", 7, 0, at(50, callerFault), ""},
-		{"an Upstream fault for the run alone: other traffic is among the requests", 300, 1000, at(50, upstreamFault), ""},
-		{
-			"an Upstream fault for all traffic", 300, 1000, at(50, everybody),
-			"abort fired on 300 of 1000 requests (access log), which is between 23.23% and 37.42% of them and cannot be 50%",
-		},
+		{"few requests say little", 1, 3, 90, ""},
+		{"nothing fired: that is another reason", 0, 1000, 50, ""},
+		{"the source knows no total", 7, 0, 50, ""},
+		{"what share it should be is not known", 300, 1000, 0, ""},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			e := Evidence{Fault: "abort", Source: "access log", Fired: test.fired, Of: test.of}
-			if got := offShare(e, test.fault); got != test.want {
+			if got := offShare(e, []trace{{signs: aborts(test.percent)}}); got != test.want {
 				t.Errorf("got:  %s\nwant: %s", got, test.want)
 			}
 		})
+	}
+}
+
+// Of several parts each is compared by itself, however right the sum is.
+func TestOffShareOfParts(t *testing.T) {
+	steps := []trace{{signs: aborts(10)}, {signs: aborts(50)}}
+	e := Evidence{Fault: "abort", Source: "access log", Fired: 600, Of: 2000, Parts: []Part{
+		{Name: "step 1 (10%)", Fired: 100, Of: 1000}, {Name: "step 2 (50%)", Fired: 500, Of: 1000},
+	}}
+	if got := offShare(e, steps); got != "" {
+		t.Errorf("as asked: %s", got)
+	}
+	e.Parts[0].Fired, e.Parts[1].Fired = 300, 300
+	want := "abort: step 1 (10%): 300 of 1000 (access log), which is between 23.23% and 37.42% of them and cannot be 10%"
+	if got := offShare(e, steps); got != want {
+		t.Errorf("got:  %s\nwant: %s", got, want)
+	}
+	e.Parts = nil // the counters tell no parts
+	if got := offShare(e, steps); got != "" {
+		t.Errorf("without parts: %s", got)
 	}
 }
 
@@ -191,15 +210,15 @@ func podNames(proxies []observe.Proxy) string {
 
 func TestMakers(t *testing.T) {
 	trial := twoFaults([]string{"payments-1", "payments-2"}, []string{"payments-2", "payments-3"})
-	trial.plan.Edits = append(trial.plan.Edits, callerEdit(1, []string{"faultline-7f3a-0", "faultline-7f3a-1"}, "bank"))
+	caller, beside := callerEdit(1, []string{"faultline-7f3a-0", "faultline-7f3a-1"}, "bank"), callerEdit(0, nil, "*")
+	beside.Signs = nil // it serves another edit
+	trial.plan.Edits = append(trial.plan.Edits, caller, caller, beside)
 	trial.proxies = append(trial.proxies, sidecar("bank", "ledger-1"))
-	makers, routes := trial.makers(0)
-	if got := podNames(makers); got != "payments-1 payments-2" || routes != nil {
-		t.Errorf("of the first: %s, routes %q", got, routes)
+	if got := podNames(trial.makers(0)); got != "payments-1 payments-2" {
+		t.Errorf("of the first: %s", got)
 	}
-	makers, routes = trial.makers(1)
-	if got := podNames(makers); got != "payments-2 payments-3 ledger-1" || len(routes) != 2 {
-		t.Errorf("of the second: %s, routes %q", got, routes)
+	if got := podNames(trial.makers(1)); got != "payments-2 payments-3 ledger-1" {
+		t.Errorf("of the second: %s", got)
 	}
 }
 
@@ -207,8 +226,7 @@ func TestMakers(t *testing.T) {
 func TestUnshared(t *testing.T) {
 	trial := twoFaults([]string{"payments-1", "payments-2"}, []string{"payments-2", "payments-3"})
 	for fault, want := range []string{"payments-1", "payments-3"} {
-		makers, _ := trial.makers(fault)
-		if got := podNames(trial.unshared(fault, makers)); got != want {
+		if got := podNames(trial.unshared(fault, trial.makers(fault))); got != want {
 			t.Errorf("of fault %d: %s, want %s", fault, got, want)
 		}
 	}
@@ -224,13 +242,14 @@ func TestEvidenceFromAccessLogs(t *testing.T) {
 	}
 	const ours = "faultline-7f3a-0"
 	first := "starting\n" + line(-time.Second, "FI", ours) + line(0, "FI", ours) + line(time.Second, "-", ours) +
-		line(time.Second, "-", "default") + line(2*time.Second, "DI", ours+".jason") + line(3*time.Second, "FI", ours)
+		line(time.Second, "-", "default") + line(2*time.Second, "DI,FI", ours+".jason") + line(3*time.Second, "FI", ours)
 	second := line(time.Second, "FI", ours)
 	pods := []string{checkoutPod, strings.Replace(checkoutPod, "checkout-1", "checkout-2", 1)}
 	evidence := func(t *testing.T, api *fakeAPI) Evidence {
 		t.Helper()
 		trial := meshTrial(t, api)
 		trial.experiment.Faults[0].Effect = injector.Abort{HTTPStatus: 503, Percent: 75}
+		trial.plan.Edits[0].Signs = aborts(75)
 		trial.proxies = []observe.Proxy{sidecar("shop", "checkout-1"), sidecar("shop", "checkout-2"), gateway("shop", "egress-3")}
 		trial.report.During = Phase{From: began, To: began.Add(2 * time.Second)}
 		all, err := trial.evidence(t.Context())
@@ -242,7 +261,7 @@ func TestEvidenceFromAccessLogs(t *testing.T) {
 	api := newFakeAPI(t, pods...)
 	api.logs = map[string]string{"checkout-1": first, "checkout-2": second, "egress-3": second}
 	want := Evidence{Fault: "abort 503 on 75% at the caller of shop/inventory", Source: "access log", Fired: 3, Of: 4}
-	if got := evidence(t, api); got != want {
+	if got := evidence(t, api); !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
 	}
 
@@ -307,13 +326,18 @@ func TestEvidenceWithoutAccessLogs(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
+				edit := callerEdit(0, []string{"faultline-7f3a-0"})
+				if test.fault.Site == injector.Upstream {
+					edit = upstreamEdit(0, "faultline.7f3a", "payments-1")
+				}
 				trial := &trial{
 					experiment: Experiment{Faults: []injector.Fault{test.fault}},
+					plan:       injector.Plan{Edits: []injector.Edit{edit}},
 					report:     &Report{Run: "7f3a", During: Phase{Load: test.load, Mesh: counters}},
 				}
 				start := time.Now()
 				all, err := trial.evidence(t.Context())
-				if err != nil || len(all) != 1 || all[0] != test.want {
+				if err != nil || len(all) != 1 || !reflect.DeepEqual(all[0], test.want) {
 					t.Errorf("got %+v, %v\nwant %+v", all, err, test.want)
 				}
 				if took := time.Since(start); took != evidenceBudget {

@@ -19,10 +19,12 @@ import (
 )
 
 // fakeAPI is an API server that keeps objects by their paths. It knows no
-// selectors, has no pods unless a test puts some in, and forwards no ports.
+// selectors, has no pods unless a test puts some in, forwards no ports, and lets
+// nobody watch.
 type fakeAPI struct {
 	server *httptest.Server
 	refuse func(*http.Request) int // the status to answer with instead, or 0
+	denies bool                    // the answer to whoever asks for their rights
 	logs   map[string]string       // of proxies, by the name of their pod
 
 	mu      sync.Mutex
@@ -144,10 +146,21 @@ func (a *fakeAPI) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 func (a *fakeAPI) serve(r *http.Request) (status int, answer any) {
 	at := r.URL.Path
+	if strings.HasPrefix(path.Base(at), "selfsubject") {
+		if a.denies {
+			return http.StatusCreated, map[string]any{"status": map[string]any{"allowed": false}}
+		}
+		all := []any{"*"}
+		return http.StatusCreated, map[string]any{"status": map[string]any{
+			"allowed": true, "resourceRules": []any{map[string]any{"verbs": all, "apiGroups": all, "resources": all}},
+		}}
+	}
 	live := a.objects[at]
 	if r.Method == http.MethodGet {
 		pod := path.Base(path.Dir(at))
 		switch kind, isList := kinds[path.Base(at)]; {
+		case r.URL.Query().Get("watch") != "":
+			return http.StatusForbidden, nil
 		case path.Base(at) == "log" && a.logs[pod] != "":
 			return http.StatusOK, raw(a.logs[pod])
 		case isList:
@@ -186,7 +199,7 @@ func (a *fakeAPI) serve(r *http.Request) (status int, answer any) {
 // kinds are those that the server knows.
 var kinds = map[string]string{
 	"virtualservices": "VirtualService", "envoyfilters": "EnvoyFilter", "destinationrules": "DestinationRule",
-	"services": "Service", "pods": "Pod", "leases": "Lease",
+	"services": "Service", "pods": "Pod", "leases": "Lease", "serviceentries": "ServiceEntry",
 }
 
 // list returns the objects of a kind, in all namespaces or in one.

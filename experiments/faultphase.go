@@ -5,21 +5,27 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+
+	"github.com/faultline-mesh/faultline/injector"
 )
 
 // withFaults injects the plan, calls body when every affected proxy shows it,
-// and takes it out again whatever happens: an error, a panic, the end of ctx.
-func (t *trial) withFaults(ctx context.Context, body func() error) (err error) {
+// and takes it out again whatever happens: an error, a panic, the end of ctx. The
+// context of body also ends when somebody else takes a fault out, when the run's
+// Lease is lost, and at the halt flag.
+func (t *trial) withFaults(ctx context.Context, body func(context.Context) error) (err error) {
 	if len(t.plan.Edits) == 0 {
 		t.report.Clean = true
-		return body()
+		return body(ctx)
 	}
+	t.awaitGuard(ctx)
 	t.tell("inject", "injecting "+t.faultList())
 	for _, edit := range t.plan.Edits {
 		t.report.Objects = append(t.report.Objects, edit.Ref.String())
 	}
 	t.log.Info("inject", "run", t.report.Run, "objects", t.report.Objects)
 	injection, err := t.injector.Inject(ctx, t.plan) // usable even with err
+	t.injection = injection
 	if edits := injection.Edits(); len(edits) > 0 {
 		t.plan.Edits = edits // as they were written, which may be on objects that had changed
 	}
@@ -39,8 +45,16 @@ func (t *trial) withFaults(ctx context.Context, body func() error) (err error) {
 		err = errors.Join(err, reverted)
 	}()
 	if err != nil {
-		return fmt.Errorf("inject: %w", err)
+		return t.orHalted(ctx, fmt.Errorf("inject: %w", err))
 	}
+	inForce, stop := injection.Context(ctx)
+	defer stop()
+	return t.orHalted(ctx, t.proven(inForce, body))
+}
+
+// proven calls body when every affected proxy shows the fault. With one that does
+// not in time, judge says Inconclusive.
+func (t *trial) proven(ctx context.Context, body func(context.Context) error) error {
 	waiting, stop := context.WithTimeout(ctx, t.barrier)
 	defer stop()
 	t.report.Injected = t.await(waiting, true)
@@ -48,17 +62,41 @@ func (t *trial) withFaults(ctx context.Context, body func() error) (err error) {
 		return context.Cause(ctx)
 	}
 	if len(t.report.Injected.Late) > 0 {
-		return nil // judge says Inconclusive
+		return nil
 	}
 	if err := t.flush(ctx); err != nil {
 		return err
 	}
-	return body()
+	return body(ctx)
+}
+
+// orHalted notes that a halt flag is what ended the fault phase. Whoever halts
+// also reverts, and that may be what is noticed first.
+func (t *trial) orHalted(ctx context.Context, err error) error {
+	halted, ok := errors.AsType[*injector.HaltedError](err)
+	_, evicted := errors.AsType[*injector.EvictedError](err)
+	_, lost := errors.AsType[*injector.LeaseLostError](err)
+	if evicted || lost {
+		asking, stop := context.WithTimeout(context.WithoutCancel(ctx), haltBudget)
+		defer stop()
+		for _, namespace := range t.written() {
+			if flag, failed := t.injector.Halted(asking, namespace); failed == nil && flag != nil {
+				halted, ok = flag, true
+			}
+		}
+	}
+	if ok {
+		t.halted = halted.Error()
+	}
+	return err
 }
 
 // fault is the fault phase, up to its end or a halt.
 func (t *trial) fault(ctx context.Context) error {
-	if err := t.observe(ctx, t.experiment.Duration, &t.report.During, t.halts); err != nil {
+	err := t.climbing(ctx, func(ctx context.Context) error {
+		return t.observe(ctx, t.experiment.Duration, &t.report.During, t.halts)
+	})
+	if err != nil {
 		return err
 	}
 	if t.halted == "" && len(t.plan.Edits) > 0 {

@@ -27,7 +27,7 @@ type hostOf struct{ proxy, cluster, address string }
 // the new filters from its first request on. What Envoy closes late may remain:
 // the flush ends after its budget in any case.
 func (t *trial) flush(ctx context.Context) error {
-	if !slices.ContainsFunc(t.plan.Edits, func(e injector.Edit) bool { return len(e.Pods) > 0 }) {
+	if t.unloaded || !slices.ContainsFunc(t.plan.Edits, func(e injector.Edit) bool { return len(e.Pods) > 0 }) {
 		return nil
 	}
 	before, err := t.mesh.Snapshot(ctx, t.proxies)

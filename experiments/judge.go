@@ -2,6 +2,7 @@ package experiments
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -11,7 +12,7 @@ import (
 func judge(r *Report, halted string, interrupted error) (Verdict, string) {
 	switch {
 	case halted != "":
-		return Halted, "halted: " + halted
+		return Halted, "halted: " + strings.TrimPrefix(halted, "halted: ")
 	case interrupted != nil:
 		return Inconclusive, fmt.Sprintf("the run was not completed: %v", interrupted)
 	}
@@ -36,14 +37,30 @@ func unproven(r *Report) string {
 	if reason := unhealthy(r.Baseline); reason != "" {
 		return reason
 	}
-	for _, late := range []struct {
+	if reason := lagging(r); reason != "" {
+		return reason
+	}
+	if r.During.Load.Requests() == 0 {
+		return "no request was sent during the fault phase; make it longer or raise load.rate"
+	}
+	return unfired(r.Evidence)
+}
+
+// lagging returns which proxies did not show what they should when they should,
+// or nothing.
+func lagging(r *Report) string {
+	type change struct {
 		c          Convergence
 		what, when string
-	}{
-		{r.Injected, "show the fault", " in time"},
-		{r.Kept, "keep the fault", " to the end of its phase (did somebody take it out?)"},
-		{r.Reverted, "drop the fault", " in time"},
-	} {
+	}
+	changes := []change{{r.Injected, "show the fault", " in time"}}
+	for n, step := range r.Ramp {
+		changes = append(changes, change{step.Convergence, fmt.Sprintf("show step %d of the ramp", n+1), " in time"})
+	}
+	changes = append(changes,
+		change{r.Kept, "keep the fault", " to the end of its phase (did somebody take it out?)"},
+		change{r.Reverted, "drop the fault", " in time"})
+	for _, late := range changes {
 		switch n := len(late.c.Late); {
 		case n > 0 && late.c.Proxies == 0:
 			return fmt.Sprintf("no proxy is known to %s: %s", late.what, strings.Join(late.c.Late, "; "))
@@ -51,15 +68,22 @@ func unproven(r *Report) string {
 			return fmt.Sprintf("%d of %d proxies did not %s%s: %s", n, late.c.Proxies, late.what, late.when, strings.Join(late.c.Late, "; "))
 		}
 	}
-	if r.During.Load.Requests() == 0 {
-		return "no request was sent during the fault phase; make it longer or raise load.rate"
-	}
-	for _, e := range r.Evidence {
+	return ""
+}
+
+// unfired returns which fault, or part of one, is not known to have fired, or
+// not as was asked.
+func unfired(evidence []Evidence) string {
+	for _, e := range evidence {
 		switch {
 		case e.Fired == 0:
 			return fmt.Sprintf("nothing shows that the fault fired (%s): no answer carried the header x-faultline-run, "+
 				"and neither the fault counters nor the access logs of the proxies show it; let the apps forward the request "+
 				"headers baggage or x-faultline-run, and enable the proxies' access log", e.Fault)
+		case !e.complete():
+			idle := e.Parts[slices.IndexFunc(e.Parts, func(p Part) bool { return p.Fired == 0 })]
+			return fmt.Sprintf("nothing shows that all of the fault fired (%s): %s (%s); make the phase longer or raise load.rate",
+				e.Fault, idle, e.Source)
 		case e.Off != "":
 			return e.Off
 		}
@@ -110,8 +134,15 @@ func held(r *Report) string {
 
 // String renders the evidence as a clause.
 func (e Evidence) String() string {
+	text := fmt.Sprintf("%s fired %d times (%s)", e.Fault, e.Fired, e.Source)
 	if e.Of > 0 {
-		return fmt.Sprintf("%s fired on %d of %d requests (%s)", e.Fault, e.Fired, e.Of, e.Source)
+		text = fmt.Sprintf("%s fired on %d of %d requests (%s)", e.Fault, e.Fired, e.Of, e.Source)
 	}
-	return fmt.Sprintf("%s fired %d times (%s)", e.Fault, e.Fired, e.Source)
+	for n, p := range e.Parts {
+		text += [2]string{": ", ", "}[min(n, 1)] + p.String()
+	}
+	return text
 }
+
+// String renders the part as a clause, such as "2s on 5%: 12 of 240".
+func (p Part) String() string { return fmt.Sprintf("%s: %d of %d", p.Name, p.Fired, p.Of) }

@@ -63,6 +63,13 @@ var spoilers = []spoiler{
 		reason:  "2 of 3 proxies did not show the fault in time: Pod shop/a does not show x; Pod shop/b does not show x",
 	},
 	{
+		name: "a step of a ramp that was late",
+		spoil: func(r *Report) {
+			r.Ramp = []RampStep{{}, {Convergence: Convergence{Proxies: 3, Late: []string{"Pod shop/a does not show x"}}}}
+		},
+		verdict: Inconclusive, reason: "1 of 3 proxies did not show step 2 of the ramp in time: Pod shop/a does not show x",
+	},
+	{
 		name:    "proxies late to drop it",
 		spoil:   func(r *Report) { r.Reverted.Late = []string{"Pod shop/a still shows x"} },
 		verdict: Inconclusive, reason: "1 of 3 proxies did not drop the fault in time: Pod shop/a still shows x",
@@ -79,6 +86,15 @@ var spoilers = []spoiler{
 		reason: "nothing shows that the fault fired (" + payments503 + "): no answer carried the header x-faultline-run, " +
 			"and neither the fault counters nor the access logs of the proxies show it; let the apps forward the request " +
 			"headers baggage or x-faultline-run, and enable the proxies' access log",
+	},
+	{
+		name: "a part of a fault that never fired",
+		spoil: func(r *Report) {
+			r.Evidence[0].Parts = []Part{{Name: "50ms on 95%", Fired: 10, Of: 10}, {Name: "2s on 5%", Of: 10}}
+		},
+		verdict: Inconclusive,
+		reason: "nothing shows that all of the fault fired (" + payments503 + "): 2s on 5%: 0 of 10 (access log); " +
+			"make the phase longer or raise load.rate",
 	},
 	{
 		name:    "a fault that fired too often or too seldom",
@@ -172,6 +188,14 @@ func TestHeld(t *testing.T) {
 			},
 			"all 3 checks held, with the fault in force on 3 of 3 proxies; " + payments503 + " fired on 10 of 10 requests (access log); " +
 				"delay 2s on 50% at the upstream of shop/bank fired 7 times (fault counters)",
+		},
+		{
+			"with a fault that has parts",
+			func(r *Report) {
+				r.Evidence[0].Parts = []Part{{Name: "step 1 (50%)", Fired: 2, Of: 4}, {Name: "step 2 (100%)", Fired: 6, Of: 6}}
+			},
+			"all 3 checks held, with the fault in force on 3 of 3 proxies; " + payments503 + " fired on 10 of 10 requests (access log): " +
+				"step 1 (50%): 2 of 4, step 2 (100%): 6 of 6",
 		},
 		{
 			"without faults nothing needs to be proven",

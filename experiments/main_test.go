@@ -106,7 +106,7 @@ func callerEdit(fault int, routes []string, exportTo ...any) injector.Edit {
 	return injector.Edit{
 		Ref:    injector.Ref{Kind: "VirtualService", Namespace: "shop", Name: "inventory"},
 		After:  &unstructured.Unstructured{Object: map[string]any{"metadata": map[string]any{"namespace": "shop"}, "spec": spec}},
-		Marker: "faultline-7f3a-", Routes: routes, Fault: fault,
+		Marker: "faultline-7f3a-", Routes: routes, Fault: fault, Signs: aborts(100),
 	}
 }
 
@@ -114,8 +114,13 @@ func callerEdit(fault int, routes []string, exportTo ...any) injector.Edit {
 func upstreamEdit(fault int, name string, pods ...string) injector.Edit {
 	return injector.Edit{
 		Ref:    injector.Ref{Kind: "EnvoyFilter", Namespace: "shop", Name: name},
-		Marker: name, Fault: fault, Pods: pods,
+		Marker: name, Fault: fault, Pods: pods, Signs: aborts(100),
 	}
+}
+
+// aborts is how an abort shows.
+func aborts(percent float64) []injector.Sign {
+	return []injector.Sign{{Percent: percent, Flags: []string{"FI"}, Counter: "aborts_injected"}}
 }
 
 // golden compares files of an archive with what they should be, or, with

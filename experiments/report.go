@@ -51,6 +51,7 @@ type Report struct {
 
 	Evidence []Evidence  // per fault, what shows that it fired
 	Injected Convergence // how the fault reached the proxies
+	Ramp     []RampStep  // the steps of the ramps, as far as they got; none without a ramp
 	Kept     Convergence // whether it was there still at the end of the fault phase
 	Reverted Convergence // how it left them
 	Objects  []string    // objects that were edited, as "Kind namespace/name"
@@ -91,7 +92,22 @@ type Evidence struct {
 	Source string // where it was read: "response header", "access log", "fault counters"; empty when nowhere
 	Fired  int    // requests that the fault hit
 	Of     int    // requests that met it; zero where the source cannot tell
+	Parts  []Part // each step of a ramp, or of a distribution, by itself; none without, or where the source cannot tell
 	Off    string // why the fired share cannot be the percent that was asked; empty when it can
+}
+
+// Part is a part of a fault that can be told from the others.
+type Part struct {
+	Name  string // such as "step 1 (5%)" of a ramp, or "2s on 5%"
+	Fired int    // requests that it hit
+	Of    int    // requests that met it
+}
+
+// RampStep is a step of the ramps, which go up together.
+type RampStep struct {
+	Faults      []string    // the faults that have a ramp, as they were from then on
+	At          time.Time   // when it began to be written
+	Convergence Convergence // how it reached the proxies
 }
 
 // Convergence says how a change reached the proxies.

@@ -46,10 +46,16 @@ type (
 		Ejections []ejectionJSON `json:"ejections"`
 	}
 	faultJSON struct {
-		Fault  string `json:"fault"`
-		Source string `json:"source"`
-		Fired  int    `json:"fired"`
-		Of     int    `json:"of,omitempty"`
+		Fault  string     `json:"fault"`
+		Source string     `json:"source"`
+		Fired  int        `json:"fired"`
+		Of     int        `json:"of,omitempty"`
+		Parts  []partJSON `json:"parts,omitempty"`
+	}
+	partJSON struct {
+		Name  string `json:"name"`
+		Fired int    `json:"fired"`
+		Of    int    `json:"of"`
 	}
 	ejectionJSON struct {
 		Host         string     `json:"host"`
@@ -61,6 +67,7 @@ type (
 	}
 	convergencesJSON struct {
 		Inject convergenceJSON `json:"inject"`
+		Ramp   []rampStepJSON  `json:"ramp,omitempty"`
 		Revert convergenceJSON `json:"revert"`
 	}
 	convergenceJSON struct {
@@ -68,6 +75,11 @@ type (
 		P50     string   `json:"p50"`
 		Max     string   `json:"max"`
 		Late    []string `json:"late,omitempty"`
+	}
+	rampStepJSON struct {
+		Faults []string  `json:"faults"`
+		At     time.Time `json:"at"`
+		convergenceJSON
 	}
 	revertJSON struct {
 		Clean   bool     `json:"clean"`
@@ -89,7 +101,14 @@ func (r *Report) MarshalJSON() ([]byte, error) {
 		out.Phases[p.Name] = p.json()
 	}
 	for _, e := range r.Evidence {
-		out.Evidence.Faults = append(out.Evidence.Faults, faultJSON{Fault: e.Fault, Source: e.Source, Fired: e.Fired, Of: e.Of})
+		fault := faultJSON{Fault: e.Fault, Source: e.Source, Fired: e.Fired, Of: e.Of}
+		for _, p := range e.Parts {
+			fault.Parts = append(fault.Parts, partJSON(p))
+		}
+		out.Evidence.Faults = append(out.Evidence.Faults, fault)
+	}
+	for _, s := range r.Ramp {
+		out.Convergence.Ramp = append(out.Convergence.Ramp, rampStepJSON{Faults: s.Faults, At: s.At, convergenceJSON: s.Convergence.json()})
 	}
 	for _, e := range r.Ejections() {
 		ejection := ejectionJSON{

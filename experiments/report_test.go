@@ -174,13 +174,27 @@ func reports() map[string]*Report {
 	}
 	deviated.Evidence = []Evidence{{Fault: callerFault.String()}}
 
+	risen := &Report{
+		Name: "ramp", Title: "inventory fails more and more", Run: "7f3a", Verdict: Held, Reason: "all 2 checks held",
+		Baseline: phase(BaselinePhase, 0, 1), During: phase(DuringPhase, 1, 2), Recovery: phase(RecoveryPhase, 2, 3),
+		Evidence: []Evidence{{Fault: callerFault.String(), Source: "access log", Fired: 110, Of: 200, Parts: []Part{
+			{Name: "step 1 (10%)", Fired: 10, Of: 100}, {Name: "step 2 (100%)", Fired: 100, Of: 100},
+		}}},
+		Injected: Convergence{Proxies: 2, P50: time.Millisecond, Max: 12 * time.Millisecond}, Reverted: Convergence{Proxies: 2},
+		Ramp: []RampStep{
+			{[]string{"abort 503 on 10% at the caller of shop/inventory"}, began.Add(time.Second), Convergence{Proxies: 2, P50: time.Millisecond, Max: 12 * time.Millisecond}},
+			{[]string{callerFault.String()}, began.Add(2 * time.Second), Convergence{Proxies: 2, P50: 3 * time.Millisecond, Max: 15 * time.Millisecond}},
+		},
+		Objects: []string{"VirtualService shop/inventory"}, Clean: true,
+	}
+
 	bad := &Report{
 		Name: "bad", Title: "nothing was injected", Run: "7f3a", Clean: true,
 		Reason:   "the baseline was not good, so nothing was injected: HaveSuccessRate has no samples: no requests were sent, or none ended",
 		Baseline: phase(BaselinePhase, 0, 1),
 	}
 	bad.Baseline.Checks = []Check{{NoSamples: true, Text: "HaveSuccessRate has no samples: no requests were sent, or none ended"}}
-	return map[string]*Report{"held": held, "deviated_and_not_clean": deviated, "nothing_injected": bad, "zero": {}}
+	return map[string]*Report{"held": held, "deviated_and_not_clean": deviated, "nothing_injected": bad, "risen": risen, "zero": {}}
 }
 
 func TestReportGolden(t *testing.T) {

@@ -5,8 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 
@@ -18,6 +21,7 @@ import (
 const (
 	DefaultBarrierBudget = 15 * time.Second // for a change to reach every affected proxy
 	DefaultRevertBudget  = 30 * time.Second // for taking all faults out, whatever went before
+	haltBudget           = 2 * time.Second  // for finding out whether a halt flag is set
 	keptBudget           = 1 * time.Second  // for seeing that the fault is in force to the end
 	calmBudget           = 60 * time.Second // for hosts that an earlier run got ejected to come back
 	followEvery          = time.Second      // how often a phase tells how it goes, and HaltWhen is asked
@@ -44,7 +48,16 @@ type Option func(*Runner)
 func WithLogger(l *slog.Logger) Option { return func(r *Runner) { r.log = l } }
 
 // WithProgress calls f for each step of a run, one call at a time.
-func WithProgress(f func(Event)) Option { return func(r *Runner) { r.progress = f } }
+func WithProgress(f func(Event)) Option {
+	var one sync.Mutex
+	return func(r *Runner) {
+		r.progress = func(e Event) {
+			one.Lock()
+			defer one.Unlock()
+			f(e)
+		}
+	}
+}
 
 // WithBarrierBudget bounds the wait for a change to reach every affected proxy.
 func WithBarrierBudget(d time.Duration) Option { return func(r *Runner) { r.barrier = d } }
@@ -70,6 +83,13 @@ func NewRunner(config *rest.Config, options ...Option) (*Runner, error) {
 	for _, option := range options {
 		option(r)
 	}
+	var turn sync.Mutex // a guard speaks up when it must
+	told := r.progress
+	r.progress = func(e Event) {
+		turn.Lock()
+		defer turn.Unlock()
+		told(e)
+	}
 	return r, nil
 }
 
@@ -85,10 +105,11 @@ func (r *Runner) Run(ctx context.Context, e Experiment) (report *Report, err err
 	}
 	t, err := r.prepare(ctx, e)
 	if err != nil {
-		return nil, err
+		return t.haltedBefore(err)
 	}
 	defer func() { err = errors.Join(err, t.close()) }()
 	report = t.report
+	t.startGuard()
 
 	interrupted := t.observe(ctx, e.Settle, &report.Baseline, nil)
 	if interrupted != nil || unhealthy(report.Baseline) != "" {
@@ -96,7 +117,7 @@ func (r *Runner) Run(ctx context.Context, e Experiment) (report *Report, err err
 		t.finish(interrupted)
 		return report, nil
 	}
-	err = t.withFaults(ctx, func() error { return t.fault(ctx) })
+	err = t.withFaults(ctx, t.fault)
 	interrupted, notReverted := separate(err)
 	if interrupted == nil && notReverted == nil && t.halted == "" {
 		interrupted = t.observe(ctx, e.Recovery, &report.Recovery, nil)
@@ -116,21 +137,35 @@ func (r *Runner) Plan(ctx context.Context, e Experiment) (injector.Plan, error) 
 	if err := e.Validate(); err != nil {
 		return injector.Plan{}, &InputError{fmt.Errorf("experiment %q: %w", e.Title, err)}
 	}
-	return r.plan(ctx, injector.NewRunID(), e)
+	return r.plan(ctx, injector.NewRunID(), e, r.longest(e))
 }
 
-func (r *Runner) plan(ctx context.Context, run string, e Experiment) (injector.Plan, error) {
+// longest is what a run of e may take from its plan to the end of its revert, and
+// a minute. Both phases that come before the revert may end as late as their last
+// answer.
+func (r *Runner) longest(e Experiment) time.Duration {
+	answers := 2 * max(e.Load.Timeout, loadgen.DefaultTimeout)
+	return calmBudget + e.Settle + r.barrier + e.Duration + answers + r.revert + time.Minute
+}
+
+func (r *Runner) plan(ctx context.Context, run string, e Experiment, longest time.Duration) (injector.Plan, error) {
 	if len(e.Faults) == 0 {
 		return injector.Plan{Run: run}, nil
 	}
-	// Both phases that come before the revert may end as late as their last answer.
-	answers := 2 * max(e.Load.Timeout, loadgen.DefaultTimeout)
-	until := r.injector.Now().Add(calmBudget + e.Settle + r.barrier + e.Duration + answers + r.revert + time.Minute)
-	plan, err := r.injector.Plan(ctx, run, e.Faults, e.BlastRadius, until)
+	plan, err := r.injector.Plan(ctx, run, e.Faults, e.BlastRadius, r.injector.Now().Add(longest))
+	if _, halted := errors.AsType[*injector.HaltedError](err); halted {
+		return plan, err
+	}
 	if err != nil {
 		return plan, &InputError{fmt.Errorf("experiment %q: %w", e.Title, err)}
 	}
-	return plan, nil
+	_, err = r.kube.CoreV1().Pods(metav1.NamespaceAll).List(ctx, metav1.ListOptions{Limit: 1})
+	if apierrors.IsForbidden(err) {
+		plan.Notes = append(plan.Notes, fmt.Sprintf("pods can be listed in namespaces %q only: whether callers elsewhere have the fault, "+
+			"and have dropped it after the run, is not seen", e.namespaces()))
+		err = nil
+	}
+	return plan, err
 }
 
 // separate tells a fault that is left in the mesh from everything else that cut

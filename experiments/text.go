@@ -31,6 +31,9 @@ func (r *Report) String() string {
 			row("evidence", e.String())
 		}
 	}
+	for n, s := range r.Ramp {
+		row("ramp", fmt.Sprintf("step %d of %d: %s", n+1, len(r.Ramp), s.String()))
+	}
 	for _, e := range r.Ejections() {
 		row("ejected", ejectionText(e))
 	}
@@ -70,6 +73,11 @@ func (r *Report) meshText() string {
 		gone = "from " + r.Reverted.reach()
 	}
 	return fmt.Sprintf("in force on %s, gone %s; %s: %s", r.Injected.reach(), gone, state, strings.Join(r.Objects, ", "))
+}
+
+// String says what the step was, and when it was in force.
+func (s RampStep) String() string {
+	return fmt.Sprintf("%s: in force on %s", strings.Join(s.Faults, ", "), s.Convergence.reach())
 }
 
 // reach says how many proxies a change reached and how long that took.

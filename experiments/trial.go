@@ -4,11 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/faultline-mesh/faultline/experiments/internal/guard"
 	"github.com/faultline-mesh/faultline/injector"
 	"github.com/faultline-mesh/faultline/loadgen"
 	"github.com/faultline-mesh/faultline/observe"
@@ -25,32 +25,26 @@ type trial struct {
 	recorder   *observe.Recorder
 	load       loadgen.Load // with the run's headers and the entry's address
 	report     *Report
-	halted     string             // what a halt condition said
-	between    []observe.Ejection // noticed between the phases
+	injection  *injector.Injection // once the faults are in
+	steps      []step              // of the ramps, as far as they got
+	halted     string              // what a halt condition, or the halt flag, said
+	guard      *guard.Guard        // nil without one
+	unloaded   bool                // no request is sent
+	between    []observe.Ejection  // noticed between the phases
 }
 
 // prepare plans the run and begins to observe. Nothing is written to the mesh.
 func (r *Runner) prepare(ctx context.Context, e Experiment) (t *trial, err error) {
-	t = &trial{Runner: r, experiment: e, report: &Report{Name: e.Name, Title: e.Title, Run: injector.NewRunID()}}
+	t = r.newTrial(e)
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, t.close())
 		}
 	}()
-	t.tell("plan", "planning "+e.Title)
-	if err := t.revertStale(ctx); err != nil {
+	if err := t.begin(ctx, r.longest(e)); err != nil {
 		return t, err
 	}
-	if t.plan, err = r.plan(ctx, t.report.Run, e); err != nil {
-		return t, err
-	}
-	for _, note := range t.plan.Notes {
-		t.tell("plan", "note: "+note)
-	}
-	if t.mesh, err = observe.New(r.config); err != nil {
-		return t, err
-	}
-	if t.proxies, err = t.mesh.Proxies(ctx, t.namespaces()...); err != nil {
+	if t.proxies, err = t.observed(ctx); err != nil {
 		return t, fmt.Errorf("find proxies: %w", err)
 	}
 	if t.recorder, err = t.mesh.Record(ctx, t.proxies, 0); err != nil {
@@ -63,30 +57,100 @@ func (r *Runner) prepare(ctx context.Context, e Experiment) (t *trial, err error
 	return t, err
 }
 
-// revertStale takes out what runs that died have left where this one is going
-// to write. Without faults it has no business there.
+func (r *Runner) newTrial(e Experiment) *trial {
+	return &trial{Runner: r, experiment: e, report: &Report{Name: e.Name, Title: e.Title, Run: injector.NewRunID()}}
+}
+
+// begin plans the run, which may last for so long.
+func (t *trial) begin(ctx context.Context, longest time.Duration) (err error) {
+	t.tell("plan", "planning "+t.experiment.Title)
+	if err := t.mayBegin(ctx); err != nil {
+		return err
+	}
+	if err := t.revertStale(ctx); err != nil {
+		return err
+	}
+	if t.plan, err = t.Runner.plan(ctx, t.report.Run, t.experiment, longest); err != nil {
+		return err
+	}
+	if err := t.checkRights(ctx, t.experiment, t.plan); err != nil {
+		return err
+	}
+	for _, note := range t.plan.Notes {
+		t.tell("plan", "note: "+note)
+	}
+	t.mesh, err = observe.New(t.config)
+	return err
+}
+
+// mayBegin looks for halt flags before anything is done. Who may not see them is
+// told so by the plan, or refused at the first write.
+func (t *trial) mayBegin(ctx context.Context) error {
+	if len(t.experiment.Faults) == 0 {
+		return nil
+	}
+	for _, namespace := range t.namespaces() {
+		if halted, err := t.injector.Halted(ctx, namespace); err == nil && halted != nil {
+			return halted
+		}
+	}
+	return nil
+}
+
+// revertStale takes out what runs that died have left where this one is going to
+// write; without faults it has no business there. A run whose Lease is overdue is
+// watched for its duration first, 10 s unless somebody chose another and never
+// more than a minute. That happens only after a crash that no guard survived, and
+// this run's baseline would otherwise be of a mesh with a fault in it.
 func (t *trial) revertStale(ctx context.Context) error {
 	if len(t.experiment.Faults) == 0 {
 		return nil
 	}
+	left, err := t.injector.Leftovers(ctx, t.namespaces()...)
+	if err != nil {
+		return err
+	}
+	left = slices.DeleteFunc(left, func(l injector.Leftover) bool { return l.State == injector.Live })
+	if len(left) == 0 {
+		return nil
+	}
+	for _, l := range left {
+		t.tell("plan", fmt.Sprintf("left by a run that may be dead, to be taken out if it is: %s", l))
+	}
 	reverted, err := t.injector.RevertStale(ctx, t.namespaces()...)
 	for _, l := range reverted {
-		t.log.Info("reverted a stale fault", "object", l.Ref.String(), "run", l.Run, "why", l.Why)
+		t.log.Info("reverted a fault of a dead run", "object", l.Ref.String(), "run", l.Run, "why", l.Why)
 	}
 	return err
 }
 
-// namespaces are where the observed proxies live: those of the faults and of the
-// blast radius; with neither, all.
-func (t *trial) namespaces() []string {
-	names := map[string]bool{}
-	for _, f := range t.experiment.Faults {
-		names[f.On.Namespace] = true
+// namespaces are where the observed proxies live.
+func (t *trial) namespaces() []string { return t.experiment.namespaces() }
+
+// distinct returns names sorted, each once.
+func distinct(names []string) []string {
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+// observed are the proxies to observe: all in the namespaces and, elsewhere, those
+// of the callers that a fault names.
+func (t *trial) observed(ctx context.Context) ([]observe.Proxy, error) {
+	proxies, err := t.mesh.Proxies(ctx, t.namespaces()...)
+	if err != nil || !slices.ContainsFunc(t.experiment.Faults, func(f injector.Fault) bool {
+		return f.From.Gateway != "" || f.From.Namespace != ""
+	}) {
+		return proxies, err
 	}
-	for _, n := range t.experiment.BlastRadius.Namespaces {
-		names[n] = true
+	all, err := t.mesh.Proxies(ctx)
+	for _, s := range sights(t.plan.Edits, t.experiment.Faults, all) {
+		from := t.experiment.Faults[s.edit.Fault].From
+		known := slices.ContainsFunc(proxies, func(p observe.Proxy) bool { return p.String() == s.proxy.String() })
+		if (from.Gateway != "" || from.Namespace != "") && !known {
+			proxies = append(proxies, s.proxy)
+		}
 	}
-	return slices.Sorted(maps.Keys(names))
+	return proxies, err
 }
 
 // calm waits until no host is ejected, so that an earlier experiment does not
@@ -147,8 +211,24 @@ func (t *trial) finish(interrupted error) {
 	t.tell("verdict", fmt.Sprintf("%s: %s", t.report.Verdict, t.report.Reason))
 }
 
-// close ends everything that the trial started.
+// haltedBefore turns a halt flag that keeps the run from beginning into a verdict;
+// any other error is one.
+func (t *trial) haltedBefore(err error) (*Report, error) {
+	halted, ok := errors.AsType[*injector.HaltedError](err)
+	if !ok {
+		return nil, err
+	}
+	t.halted, t.report.Clean = halted.Error(), true
+	t.finish(nil)
+	return t.report, nil
+}
+
+// close ends everything that the trial started. What is not clean is left to the
+// guard.
 func (t *trial) close() error {
+	if t.guard != nil {
+		t.guard.End(t.report.Clean)
+	}
 	if t.recorder != nil {
 		// Cut has told what could not be read in a phase that counts.
 		_ = t.recorder.Stop()

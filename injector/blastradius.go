@@ -4,162 +4,109 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-
-	"k8s.io/apimachinery/pkg/util/validation"
 )
 
 // BlastRadius limits what faults may hurt. A plan that would go beyond it is
-// refused. The zero value allows scoped faults in the targets' own namespaces.
+// refused, and so is a write that would. The zero value allows scoped faults in
+// the targets' own namespaces.
 type BlastRadius struct {
 	// Namespaces are those in which faults may be made and objects edited;
 	// empty means the namespaces of the faults' targets. Those of the control
 	// plane are never allowed.
 	Namespaces []string
 
+	// NamespaceLabel, such as "faultline.dev/allowed=true", is what every
+	// namespace must carry in which something is written; empty means none. To
+	// read it takes the right to get these namespaces, which a Role in each of
+	// them can grant.
+	NamespaceLabel string
+
 	MaxPercent float64 // the highest Percent of a fault; 0 means 100
 	MaxPods    int     // on how many pods all Upstream faults together are made; 0 means no limit
-	AllTraffic bool    // faults may hit requests that are not the run's own
+	AllTraffic bool    // faults may hit requests that nobody marked for them
 }
 
-// ValidateFaults reports, as a *[RefusedError], everything that is wrong with
-// faults as far as it can be told without looking at the mesh, or nil. No
-// faults at all are valid.
-func ValidateFaults(faults []Fault, limits BlastRadius) error {
-	reasons := append(limits.problems(), hidden(faults)...)
-	for i, f := range faults {
-		reasons = append(reasons, limits.refuses(i, f)...)
-	}
-	return refused(reasons)
+// bounds are limits in one mesh.
+type bounds struct {
+	BlastRadius
+	root string // the mesh's root namespace, never allowed either; "" when it is not known
 }
 
 // problems returns what is wrong with the limits themselves.
-func (b BlastRadius) problems() []Reason {
+func (b bounds) problems() []Reason {
 	var reasons []Reason
+	refuse := func(field, format string, args ...any) {
+		reasons = append(reasons, Reason{"blastRadius." + field, fmt.Sprintf(format, args...)})
+	}
 	for i, namespace := range b.Namespaces {
-		if isDenied(namespace) {
-			reasons = append(reasons, Reason{fmt.Sprintf("blastRadius.namespaces[%d]", i), deniedText(namespace)})
+		if b.denies(namespace) {
+			refuse(fmt.Sprintf("namespaces[%d]", i), "%s", deniedText(namespace))
+		}
+	}
+	if b.NamespaceLabel != "" {
+		name, value, found := strings.Cut(b.NamespaceLabel, "=")
+		if text := wrongLabel(name, value); !found {
+			refuse("namespaceLabel", "%q is not name=value", b.NamespaceLabel)
+		} else if text != "" {
+			refuse("namespaceLabel", "%q: %s", b.NamespaceLabel, text)
 		}
 	}
 	if b.MaxPercent < 0 || b.MaxPercent > 100 || b.MaxPercent != b.MaxPercent {
-		reasons = append(reasons, Reason{"blastRadius.maxPercent", fmt.Sprintf("%v is not between 0 and 100", b.MaxPercent)})
+		refuse("maxPercent", "%v is not between 0 and 100", b.MaxPercent)
 	}
 	if b.MaxPods < 0 {
-		reasons = append(reasons, Reason{"blastRadius.maxPods", fmt.Sprintf("%d is negative", b.MaxPods)})
+		refuse("maxPods", "%d is negative", b.MaxPods)
 	}
 	return reasons
 }
 
-// refuses returns what is wrong with fault i by itself and within the limits.
-func (b BlastRadius) refuses(i int, f Fault) []Reason {
-	var reasons []Reason
-	refuse := func(field, format string, args ...any) {
-		reasons = append(reasons, Reason{fmt.Sprintf("faults[%d].%s", i, field), fmt.Sprintf(format, args...)})
+// within returns b with its namespaces written out: those of the faults'
+// targets when it names none.
+func (b BlastRadius) within(faults []Fault) BlastRadius {
+	if len(b.Namespaces) == 0 {
+		for _, f := range faults {
+			b.Namespaces = append(b.Namespaces, f.On.Namespace)
+		}
+		slices.Sort(b.Namespaces)
+		b.Namespaces = slices.Compact(b.Namespaces)
 	}
-	b.refuseTarget(f.On, refuse)
+	return b
+}
+
+// forbids says why nothing may be done in namespace, or "". None listed means
+// that only the mesh's own are out of the question.
+func (b bounds) forbids(namespace string) string {
 	switch {
-	case f.Site != Caller && f.Site != Upstream:
-		refuse("site", "%s: say Caller or Upstream, it decides what the fault can test", f.Site)
-	case f.Site == Caller && f.Pods != 0:
-		refuse("pods", "only the Upstream site picks pods; a Caller fault is made in every caller's proxy")
-	case f.Pods < 0:
-		refuse("pods", "%d is negative", f.Pods)
-	case b.MaxPods > 0 && f.Pods > b.MaxPods:
-		refuse("pods", "%d is above blastRadius.maxPods %d", f.Pods, b.MaxPods)
-	}
-	if f.AllTraffic && !b.AllTraffic {
-		refuse("allTraffic", "needs blastRadius.allTraffic: requests that are not the run's own would meet the fault")
-	}
-	b.refuseEffect(f.Effect, refuse)
-	return reasons
-}
-
-func (b BlastRadius) refuseTarget(on Service, refuse func(field, format string, args ...any)) {
-	name := func(field, value string) {
-		if value == "" {
-			refuse(field, "is missing")
-		} else if bad := validation.IsDNS1123Label(value); len(bad) > 0 {
-			refuse(field, "%q: %s", value, strings.Join(bad, "; "))
-		}
-	}
-	name("on.namespace", on.Namespace)
-	name("on.name", on.Name)
-	if on.Subset != "" {
-		name("on.subset", on.Subset)
-	}
-	if on.Port < 0 || on.Port > 65535 {
-		refuse("on.port", "%d is not a port", on.Port)
-	}
-	if on.Namespace != "" {
-		if text := b.forbids(on.Namespace, []string{on.Namespace}); text != "" {
-			refuse("on.namespace", "%s", text)
-		}
-	}
-}
-
-func (b BlastRadius) refuseEffect(effect Effect, refuse func(field, format string, args ...any)) {
-	if effect == nil {
-		refuse("effect", "is missing")
-		return
-	}
-	for _, problem := range problems(effect.Validate()) {
-		field, text, _ := strings.Cut(problem.Error(), ": ")
-		refuse(field, "%s", text)
-	}
-	if limit := b.MaxPercent; limit > 0 && effect.percent() > limit {
-		refuse("percent", "%v is above blastRadius.maxPercent %v", effect.percent(), limit)
-	}
-}
-
-// forbids says why nothing may be done in namespace, or "". targets are the
-// namespaces of the faults, which count when none are listed.
-func (b BlastRadius) forbids(namespace string, targets []string) string {
-	if isDenied(namespace) {
+	case b.denies(namespace):
 		return deniedText(namespace)
-	}
-	allowed := b.Namespaces
-	if len(allowed) == 0 {
-		allowed = targets
-	}
-	if slices.Contains(allowed, namespace) {
+	case len(b.Namespaces) == 0 || slices.Contains(b.Namespaces, namespace):
 		return ""
 	}
-	return fmt.Sprintf("namespace %q is outside blastRadius.namespaces %q", namespace, allowed)
+	return fmt.Sprintf("namespace %q is outside blastRadius.namespaces %q", namespace, b.Namespaces)
 }
 
-// isDenied says whether faults in namespace are out of the question.
-func isDenied(namespace string) bool {
+// denies says whether faults in namespace are out of the question.
+func (b bounds) denies(namespace string) bool {
 	switch namespace {
-	case "kube-system", "kube-public", "istio-system":
+	case "kube-system", "kube-public", DefaultRootNamespace:
 		return true
 	}
-	return false
+	return b.root != "" && namespace == b.root
 }
 
 func deniedText(namespace string) string {
 	return fmt.Sprintf("namespace %q is never faulted: the mesh itself depends on it", namespace)
 }
 
-// hidden refuses Caller faults of which another one would take all requests:
-// of two routes for the same requests, only the first is ever used.
-func hidden(faults []Fault) []Reason {
-	var reasons []Reason
-	for i, f := range faults {
-		for j, earlier := range faults[:i] {
-			if f.Site == Caller && earlier.Site == Caller && overlap(f.On, earlier.On) {
-				reasons = append(reasons, Reason{
-					fmt.Sprintf("faults[%d].on", i),
-					fmt.Sprintf("%s is what faults[%d] is on too, at the same site: that one would hide this one", f.On, j),
-				})
-				break
-			}
-		}
+// unlabelled says why a namespace with these labels has not opted in, or "".
+func (b BlastRadius) unlabelled(namespace string, labels map[string]string) string {
+	name, value, _ := strings.Cut(b.NamespaceLabel, "=")
+	if b.NamespaceLabel == "" {
+		return ""
 	}
-	return reasons
-}
-
-// overlap says whether a request can be meant by both.
-func overlap(a, b Service) bool {
-	samePort := a.Port == 0 || b.Port == 0 || a.Port == b.Port
-	sameSubset := a.Subset == "" || b.Subset == "" || a.Subset == b.Subset
-	return a.Namespace == b.Namespace && a.Name == b.Name && samePort && sameSubset
+	if have, found := labels[name]; !found || have != value {
+		return fmt.Sprintf("namespace %q lacks the label %s that blastRadius.namespaceLabel asks for: "+
+			"kubectl label namespace %s %s allows faults there", namespace, b.NamespaceLabel, namespace, b.NamespaceLabel)
+	}
+	return ""
 }

@@ -24,7 +24,7 @@ func TestValidateFaults(t *testing.T) {
 		"no faults":                  {},
 		"a good one":                 {faults: []Fault{ok}},
 		"good with all limits":       {faults: []Fault{ok}, limits: BlastRadius{Namespaces: []string{"shop"}, MaxPercent: 100, MaxPods: 1}},
-		"a pointer is an effect too": {faults: []Fault{with(func(f *Fault) { f.Effect = &Abort{503, 1} })}},
+		"a pointer is an effect too": {faults: []Fault{with(func(f *Fault) { f.Effect = &Abort{HTTPStatus: 503, Percent: 1} })}},
 		"the zero fault": {
 			faults: []Fault{{}},
 			want: []string{
@@ -42,7 +42,7 @@ func TestValidateFaults(t *testing.T) {
 			},
 		},
 		"names that are none": {
-			faults: []Fault{with(func(f *Fault) { f.On = Service{"Shop", "*", 70000, "v_2"} })},
+			faults: []Fault{with(func(f *Fault) { f.On = Service{Namespace: "Shop", Name: "*", Port: 70000, Subset: "v_2"} })},
 			want: []string{
 				`faults[0].on.namespace: "Shop": a lowercase RFC 1123 label`,
 				`faults[0].on.name: "*": a lowercase RFC 1123 label`,

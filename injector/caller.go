@@ -3,6 +3,7 @@ package injector
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -13,13 +14,24 @@ import (
 // It is data only, so that it can be made again on an object that changed.
 type splice struct {
 	on         Service
+	from       Callers
 	domain     string
-	manyPorts  bool   // the service has other ports too
-	fault      object // the effect, rendered
+	manyPorts  bool // the service has other ports too
+	effect     Effect
+	spot       spot
+	headers    map[string]string
 	allTraffic bool
 	run        string
 	mark       mark
-	first      int // number of the first route
+	first      int      // number of the first route
+	spare      int      // number of the first one when there turn out to be more than were planned
+	replaces   []string // names that the splice's own routes had in earlier steps of a ramp
+
+	ports     []int64                            // those of the service that are meant
+	gateway   *unstructured.Unstructured         // the Gateway of from; nil when sidecars are meant
+	children  map[Ref]*unstructured.Unstructured // what routes delegate to
+	rivals    rivals
+	authority string // set by into: the pattern that clones ask of a request's host
 }
 
 // into returns a copy of vs with the splice in it, and the names of the routes
@@ -29,23 +41,32 @@ func (s splice) into(vs *unstructured.Unstructured) (*unstructured.Unstructured,
 	if err := s.stillRoutes(vs); err != nil {
 		return nil, nil, err
 	}
-	authority, err := s.authority(vs)
+	var err error
+	if s.authority, err = s.hostPattern(vs); err != nil {
+		return nil, nil, err
+	}
+	routes, err := s.withoutReplaced(at[[]any](vs.Object, "spec", "http"))
 	if err != nil {
 		return nil, nil, err
 	}
-	routes := at[[]any](vs.Object, "spec", "http")
-	merged, names, err := insertRoutes(routes, routeNames(s.run, s.first, routes), func(i int, route any) (object, error) {
-		clone, err := s.clone(route, authority, vs.GetNamespace())
-		if err != nil {
-			return nil, fmt.Errorf("spec.http[%d] %w", i, err)
+	var idle []error
+	merged, names, err := insertRoutes(routes, routeNames(s.run, s.first, routes), func(i int, route any) ([]object, error) {
+		clones, err := s.clones(route, vs)
+		if err == nil {
+			return clones, nil
 		}
-		return clone, nil
+		err = prefixed(fmt.Sprintf("spec.http[%d] ", i), err)
+		if _, isIdle := errors.AsType[idleError](err); isIdle {
+			idle = append(idle, err)
+			return nil, nil
+		}
+		return nil, err
 	})
 	if err != nil {
 		return nil, nil, err
 	}
 	if len(names) == 0 {
-		return nil, nil, s.nothingToClone()
+		return nil, nil, s.nothingToClone(idle)
 	}
 	after := vs.DeepCopy()
 	if err := unstructured.SetNestedSlice(after.Object, merged, "spec", "http"); err != nil {
@@ -56,18 +77,37 @@ func (s splice) into(vs *unstructured.Unstructured) (*unstructured.Unstructured,
 
 // stillRoutes reports why vs is not, or no longer, the object to edit.
 func (s splice) stillRoutes(vs *unstructured.Unstructured) error {
+	if s.gateway != nil {
+		list := slices.Collect(maps.Values(s.children))
+		_, _, err := gatewayOwners(append(list, vs), s.question())
+		return err
+	}
 	routesHost := slices.ContainsFunc(stringsAt(vs.Object, "spec", "hosts"), func(host string) bool {
 		return hostMatches(resolveHost(host, vs.GetNamespace(), s.domain), s.on.host(s.domain))
 	})
 	if !routesHost || !forSidecars(vs.Object) {
 		return fmt.Errorf("it does not route %s for the mesh", s.on.host(s.domain))
 	}
-	return checkOwner(vs.Object)
+	for _, port := range s.ports {
+		if reach(vs.Object, port, s.from) == someone {
+			return errLimited
+		}
+	}
+	return nil
 }
 
-// authority returns the pattern that clones must ask of a request's host, so
-// that other hosts of vs do not meet the fault; "" when there are none.
-func (s splice) authority(vs *unstructured.Unstructured) (string, error) {
+// question asks for the owners of what the splice is on.
+func (s splice) question() question {
+	return question{on: s.on, ports: s.ports, from: s.from, gateway: s.gateway, domain: s.domain}
+}
+
+// hostPattern returns the pattern that clones must ask of a request's host, so
+// that other hosts of vs do not meet the fault; "" when there are none. At a
+// gateway the hosts are those of the outside, and the destination tells.
+func (s splice) hostPattern(vs *unstructured.Unstructured) (string, error) {
+	if s.gateway != nil {
+		return "", nil
+	}
 	others := otherHosts(vs.Object, vs.GetNamespace(), s.on, s.domain)
 	switch {
 	case len(others) == 0:
@@ -79,9 +119,9 @@ func (s splice) authority(vs *unstructured.Unstructured) (string, error) {
 	return authorityPattern(s.on, s.domain), nil
 }
 
-// clone returns the faulted twin of a user's route, without a name yet; nil
+// clones returns the faulted twins of a user's route, without names yet; none
 // when requests of that route are not meant.
-func (s splice) clone(route any, authority, namespace string) (object, error) {
+func (s splice) clones(route any, vs *unstructured.Unstructured) ([]object, error) {
 	user, ok := route.(object)
 	if !ok {
 		return nil, errors.New("is not an object")
@@ -89,60 +129,46 @@ func (s splice) clone(route any, authority, namespace string) (object, error) {
 	if user["redirect"] != nil || user["directResponse"] != nil {
 		return nil, nil // its requests never reach the service
 	}
-	if meant, err := s.sendsToSubset(user, namespace); err != nil || !meant {
+	if err := s.checkDelegate(user, vs.GetNamespace()); err != nil {
 		return nil, err
 	}
-	matches, reached, err := s.matches(user, authority)
+	if meant, err := s.sendsThere(user, vs.GetNamespace()); err != nil || !meant {
+		return nil, err
+	}
+	matches, reached, err := s.matches(user, vs)
 	if err != nil || !reached {
 		return nil, err
 	}
-	if user["fault"] != nil {
-		return nil, errors.New("has a fault of its own, which the run's requests would no longer meet")
-	}
 	clone := runtime.DeepCopyJSON(user)
-	clone["fault"] = runtime.DeepCopyJSON(s.fault)
 	if len(matches) > 0 {
 		clone["match"] = matches
 	}
-	err = unstructured.SetNestedField(clone, s.run, "headers", "response", "set", HeaderRun)
-	return clone, err
+	if err := unstructured.SetNestedField(clone, s.run, "headers", "response", "set", HeaderRun); err != nil {
+		return nil, err
+	}
+	return s.effect.inRoute(clone, s.spot)
 }
 
-// sendsToSubset says whether a route sends its requests to the subset asked
-// for. One that sends only a part of them there cannot be faulted for it alone.
-func (s splice) sendsToSubset(route object, namespace string) (bool, error) {
-	if s.on.Subset == "" {
-		return true, nil
-	}
-	destinations := objectsAt(route, "route")
-	inside, outside := 0, 0
-	for _, d := range destinations {
-		if len(destinations) > 1 && at[int64](d, "weight") == 0 {
-			continue // gets no requests
-		}
-		host := resolveHost(at[string](d, "destination", "host"), namespace, s.domain)
-		if host == s.on.host(s.domain) && at[string](d, "destination", "subset") == s.on.Subset {
-			inside++
-		} else {
-			outside++
-		}
-	}
-	if inside > 0 && outside > 0 {
-		return false, fmt.Errorf("splits its requests between subset %s and others, which happens after the fault: "+
-			"use the upstream site", s.on.Subset)
-	}
-	return inside > 0, nil
-}
+// nothingError says that no route of a VirtualService was meant.
+type nothingError struct{ text string }
 
-// nothingToClone says why no route of the VirtualService was meant.
-func (s splice) nothingToClone() error {
+// Error returns the text.
+func (e nothingError) Error() string { return e.text }
+
+// nothingToClone says why no route of the VirtualService was meant. idle are the
+// reasons why the effect would change nothing on some of them.
+func (s splice) nothingToClone(idle []error) error {
 	switch {
+	case len(idle) > 0:
+		return errors.Join(idle...)
+	case s.from.String() != "":
+		return nothingError{fmt.Sprintf("none of its routes sends requests of %s to %s", s.from, s.on)}
 	case s.on.Subset != "":
-		return fmt.Errorf("none of its routes sends requests to subset %s", s.on.Subset)
+		return nothingError{"none of its routes sends requests to subset " + s.on.Subset}
 	case s.on.Port != 0:
-		return fmt.Errorf("none of its routes is for port %d", s.on.Port)
+		return nothingError{fmt.Sprintf("none of its routes forwards requests for port %d", s.on.Port)}
 	}
-	return errors.New("none of its routes forwards requests to a service")
+	return nothingError{"none of its routes forwards requests to a service"}
 }
 
 // sign marks vs, with the run's routes in it, as edited by the run.
@@ -159,25 +185,4 @@ func (s splice) sign(vs *unstructured.Unstructured) error {
 		return err
 	}
 	return m.put(vs, s.run)
-}
-
-// create returns a VirtualService of our own for a service that has none: the
-// faulted route, and behind it one that sends everything else on as before.
-func (s splice) create() (*unstructured.Unstructured, []string, error) {
-	if s.on.Subset != "" {
-		return nil, nil, fmt.Errorf("no VirtualService routes to subset %s, so callers do not choose it: use the upstream site",
-			s.on.Subset)
-	}
-	host := s.on.host(s.domain)
-	vs := &unstructured.Unstructured{Object: object{
-		"apiVersion": virtualServices.GroupVersion().String(),
-		"kind":       kindVirtualService,
-		"metadata":   object{"name": routePrefix(s.run) + s.on.Name, "namespace": s.on.Namespace},
-		"spec": object{
-			"hosts": []any{host},
-			"http":  []any{object{"route": []any{object{"destination": object{"host": host}}}}},
-		},
-	}}
-	s.mark.Created = true
-	return s.into(vs)
 }

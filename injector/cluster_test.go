@@ -45,7 +45,8 @@ func newCluster(tb testing.TB, documents ...string) *cluster {
 	tb.Helper()
 	kinds := map[schema.GroupVersionResource]string{
 		virtualServices: "VirtualServiceList", envoyFilters: "EnvoyFilterList", destinationRules: "DestinationRuleList",
-		services: "ServiceList", pods: "PodList", leases: "LeaseList", allNamespaces: "NamespaceList",
+		services: "ServiceList", pods: "PodList", serviceEntries: "ServiceEntryList", gateways: "GatewayList",
+		kubeNamespaces: "NamespaceList", httpRoutes: "HTTPRouteList", grpcRoutes: "GRPCRouteList", leases: "LeaseList",
 	}
 	c := &cluster{t: tb, FakeDynamicClient: fake.NewSimpleDynamicClientWithCustomListKinds(runtime.NewScheme(), kinds)}
 	c.PrependReactor("*", "*", c.react)
@@ -67,7 +68,8 @@ func (c *cluster) add(obj *unstructured.Unstructured) {
 	c.t.Helper()
 	resource := map[string]schema.GroupVersionResource{
 		kindVirtualService: virtualServices, kindEnvoyFilter: envoyFilters, "DestinationRule": destinationRules,
-		"Service": services, "Pod": pods, kindLease: leases, "Namespace": allNamespaces,
+		"Service": services, "Pod": pods, kindServiceEntry: serviceEntries, "Gateway": gateways,
+		"Namespace": kubeNamespaces, "HTTPRoute": httpRoutes, "GRPCRoute": grpcRoutes, kindLease: leases,
 	}[obj.GetKind()]
 	obj = obj.DeepCopy()
 	c.stamp(obj, true)

@@ -23,25 +23,36 @@ var _ Effect = Delay{}
 
 // Validate reports every reason why d cannot be injected, or nil.
 func (d Delay) Validate() error {
-	var fixed error
+	return errors.Join(validDelay(d.Fixed), validPercent(d.Percent))
+}
+
+// validDelay reports why a request cannot be held for d, or nil.
+func validDelay(d time.Duration) error {
 	switch {
-	case d.Fixed <= 0:
-		fixed = fmt.Errorf("fixed: %s is not a positive duration", d.Fixed)
-	case d.Fixed < minDelay:
-		fixed = fmt.Errorf("fixed: %s is below %s, the shortest delay that Istio accepts", d.Fixed, minDelay)
+	case d <= 0:
+		return fmt.Errorf("fixed: %s is not a positive duration", d)
+	case d < minDelay:
+		return fmt.Errorf("fixed: %s is below %s, the shortest delay that Istio accepts", d, minDelay)
 	}
-	return errors.Join(fixed, validPercent(d.Percent))
+	return nil
 }
 
 // String returns the delay in words, such as "delay 2s on 100%".
 func (d Delay) String() string { return fmt.Sprintf("delay %s on %v%%", d.Fixed, d.Percent) }
 
-func (d Delay) istioFault() object {
-	return object{"delay": object{"fixedDelay": seconds(d.Fixed), "percentage": object{"value": d.Percent}}}
+func (d Delay) inRoute(route object, _ spot) ([]object, error) {
+	return faulted(route, object{"delay": object{"fixedDelay": seconds(d.Fixed), "percentage": object{"value": d.Percent}}})
 }
 
-func (d Delay) envoyFault() object {
-	return object{"delay": object{"fixed_delay": seconds(d.Fixed), "percentage": millionths(d.Percent)}}
+func (d Delay) inPod(spot) ([]object, error) {
+	return []object{{"delay": object{"fixed_delay": seconds(d.Fixed), "percentage": millionths(d.Percent)}}}, nil
 }
 
-func (d Delay) percent() float64 { return d.Percent }
+func (d Delay) signs(spot) []Sign {
+	return []Sign{{Percent: d.Percent, Flags: []string{flagDelayed}, Counter: counterDelays}}
+}
+
+func (d Delay) withPercent(percent float64) Effect {
+	d.Percent = percent
+	return d
+}

@@ -16,9 +16,12 @@
 // At the Caller site, the VirtualService that rules the service for sidecars
 // gets, right before each of its HTTP routes, a clone of that route, named
 // faultline-<run>-<n>, which has the fault and asks for the run's header in
-// every match. The user's own routes are never edited. Where no VirtualService
+// every match; several clones where an effect has several parts. The user's own
+// routes are never edited. Where no VirtualService
 // rules the service, one of our own is created. Callers at a gateway whose
-// routes are in another VirtualService do not meet the fault.
+// routes are in another VirtualService do not meet the fault. What routes need
+// beside them, the ServiceEntry of a [Blackhole], is written before them and
+// deleted after them.
 //
 // At the Upstream site an EnvoyFilter of our own, faultline.<run>, puts a fault
 // filter before the router in the inbound listener of the chosen pods. A pod is

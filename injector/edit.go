@@ -25,31 +25,60 @@ type Edit struct {
 	Routes []string // names of the inserted routes, which no other edit of the run has; none at the Upstream site
 	Fault  int      // index of the fault this edit makes
 	Pods   []string // pods in whose proxies the fault is made; none at the Caller site
+	Signs  []Sign   // how requests that met the fault here can be told; none when it only serves another edit
 
-	splice *splice // how to make After again when the object has changed; nil when created whole
+	percent float64           // the share of the requests in scope that the fault hits in the end
+	highest float64           // the highest percentage in After as it was planned
+	headers map[string]string // what tells the requests in scope; none means the run's own
+
+	splice *splice    // how to make After again when the object has changed; nil when created whole
+	filter *filterSet // what an EnvoyFilter is made of; nil for other kinds
+	rising Fault      // the fault with its ramp
+	former []string   // routes, or HTTP filters, of earlier steps of the ramp
 }
 
 // ShownIn reports whether a proxy's configuration, a part of its config_dump,
 // shows this very edit: one of its routes, or its filter. A proxy gets the
 // routes of one object all together.
-func (e Edit) ShownIn(config []byte) bool {
+func (e Edit) ShownIn(config []byte) bool { return e.named(config, e.shownAs()) }
+
+// LeftIn reports whether a proxy's configuration still shows this edit or an
+// earlier step of its ramp.
+func (e Edit) LeftIn(config []byte) bool { return e.ShownIn(config) || e.named(config, e.former) }
+
+// shownAs returns the names by which proxies show the edit as it is now.
+func (e Edit) shownAs() []string {
 	if len(e.Routes) == 0 {
-		return bytes.Contains(config, []byte(`"`+e.Marker+`"`))
+		return []string{e.Marker}
 	}
-	return slices.ContainsFunc(e.Routes, func(name string) bool {
-		// Istio puts the name of the match, if it has one, behind a dot.
-		return bytes.Contains(config, []byte(`"`+name+`"`)) || bytes.Contains(config, []byte(`"`+name+`.`))
+	return e.Routes
+}
+
+// named says whether config has something of one of the edit's names.
+func (e Edit) named(config []byte, names []string) bool {
+	ends := []string{`"`}
+	if len(e.Routes) > 0 {
+		ends = append(ends, `.`, `-`) // see NamesRoute
+	}
+	return slices.ContainsFunc(names, func(name string) bool {
+		return slices.ContainsFunc(ends, func(end string) bool { return bytes.Contains(config, []byte(`"`+name+end)) })
 	})
 }
 
 // spareRoutes is where an edit's route numbers begin, times its place among the
-// faults, when it needs more of them than were planned.
+// edits, when it needs more of them than were planned.
 const spareRoutes = 1000
 
 // again returns e planned anew on the object as it is now. again is an error
 // when the edit is no longer right, and when live carries the run's mark
 // already though this injection put none there.
 func (e Edit) again(live *unstructured.Unstructured, ours bool) (Edit, error) {
+	if e.filter != nil && ours {
+		var err error
+		e.After, err = e.filter.into(live, e.Marker)
+		e.Before = live
+		return e, err
+	}
 	if e.splice == nil {
 		return Edit{}, errors.New("changed since it was planned")
 	}
@@ -57,9 +86,9 @@ func (e Edit) again(live *unstructured.Unstructured, ours bool) (Edit, error) {
 		return Edit{}, fmt.Errorf("carries a mark of run %s already", e.splice.run)
 	}
 	after, names, err := e.splice.into(live)
-	if err == nil && len(names) > len(e.Routes) {
+	if err == nil && len(names) > len(e.Routes) && len(e.splice.replaces) == 0 {
 		spare := *e.splice
-		spare.first = (e.Fault + 1) * spareRoutes
+		spare.first = spare.spare
 		after, names, err = spare.into(live)
 	}
 	if err != nil {

@@ -6,18 +6,68 @@ import (
 	"math"
 	"strings"
 	"time"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 )
 
-// Effect is what a faulted request meets: [Delay] or [Abort]. An effect is
-// plain data with pure renderings; where it is made is the [Site]'s business.
+// Effect is what a faulted request meets: [Delay], [Delays], [Abort],
+// [Blackhole] or [Without]. An effect is plain data with pure renderings; where
+// it is made is the [Site]'s business.
 type Effect interface {
 	// Validate reports every reason why the effect cannot be injected, each
 	// with the name of its field, or nil.
 	Validate() error
 
-	istioFault() object // as `fault` of a VirtualService HTTP route
-	envoyFault() object // as fields of Envoy's HTTPFault
-	percent() float64   // share of the requests in scope, 0-100
+	// inRoute returns what the effect makes of a user's route at the Caller
+	// site: one clone or several, tried in their order. route is a copy that it
+	// may change. An idleError says that the effect would change nothing there.
+	inRoute(route object, s spot) ([]object, error)
+
+	// inPod returns the fields of the HTTPFault filters that make the effect at
+	// the Upstream site. Of the conditions in their field headers all must hold;
+	// no request may meet two of them.
+	inPod(s spot) ([]object, error)
+
+	// signs returns how the requests that were hit can be told in access logs.
+	signs(s spot) []Sign
+}
+
+// An effect may do more than that.
+type (
+	// ramped is an effect with one share of requests, which a ramp can change.
+	ramped interface {
+		withPercent(percent float64) Effect
+	}
+	// equipped is an effect whose routes need an object of ours. It is written
+	// before the routes and deleted after them. shown is the name by which
+	// proxies show it among their clusters.
+	equipped interface {
+		equipment(namespace string, exportTo []string, s spot) (obj *unstructured.Unstructured, shown string)
+	}
+)
+
+// spot says for which fault of which run an effect is rendered, and where.
+type spot struct {
+	run   string
+	fault int   // index among the faults of the run
+	port  int64 // a port of the service that the fault is on
+	site  Site
+}
+
+// idleError says why an effect would change nothing on a route. It is a reason
+// to refuse the fault only when there is no other route.
+type idleError string
+
+// Error returns the reason.
+func (e idleError) Error() string { return string(e) }
+
+// faulted returns route with a fault for Istio in it.
+func faulted(route, fault object) ([]object, error) {
+	if route["fault"] != nil {
+		return nil, errors.New("has a fault of its own, which the run's requests would no longer meet")
+	}
+	route["fault"] = fault
+	return []object{route}, nil
 }
 
 // minPercent is the smallest share that proxies can draw: they count in
@@ -36,9 +86,12 @@ func validPercent(p float64) error {
 	return nil
 }
 
+// perPercent is how many millionths a percent is.
+const perPercent = 10_000
+
 // millionths renders p percent as an Envoy FractionalPercent.
 func millionths(p float64) object {
-	return object{"numerator": int64(math.Round(p * 10_000)), "denominator": "MILLION"}
+	return object{"numerator": int64(math.Round(p * perPercent)), "denominator": "MILLION"}
 }
 
 // seconds renders d, which is not negative, as the JSON form of a protobuf
@@ -54,8 +107,21 @@ func problems(err error) []error {
 	switch {
 	case err == nil:
 		return nil
-	case errors.As(err, &joined):
-		return joined.Unwrap()
+	case !errors.As(err, &joined):
+		return []error{err}
 	}
-	return []error{err}
+	var all []error
+	for _, problem := range joined.Unwrap() {
+		all = append(all, problems(problem)...)
+	}
+	return all
+}
+
+// prefixed puts the words before each problem in err.
+func prefixed(words string, err error) error {
+	var errs []error
+	for _, problem := range problems(err) {
+		errs = append(errs, fmt.Errorf("%s%w", words, problem))
+	}
+	return errors.Join(errs...)
 }

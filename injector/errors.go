@@ -50,7 +50,7 @@ type UnknownRunError struct {
 
 // Error names the run.
 func (e *UnknownRunError) Error() string {
-	return fmt.Sprintf("no VirtualService, EnvoyFilter or Lease carries a mark of run %q", e.Run)
+	return fmt.Sprintf("no VirtualService, EnvoyFilter, ServiceEntry or Lease carries a mark of run %q", e.Run)
 }
 
 // NotRevertedError says that a run's mark remains, or may remain, on objects.

@@ -87,14 +87,14 @@ func TestRevertByHand(t *testing.T) {
 
 func TestUnknownRunError(t *testing.T) {
 	err := &UnknownRunError{Run: "beef"}
-	if got, want := err.Error(), `no VirtualService, EnvoyFilter or Lease carries a mark of run "beef"`; got != want {
+	if got, want := err.Error(), `no VirtualService, EnvoyFilter, ServiceEntry or Lease carries a mark of run "beef"`; got != want {
 		t.Errorf("%q, want %q", got, want)
 	}
 }
 
 func TestRefResource(t *testing.T) {
 	_, err := Ref{"Gateway", "shop", "g"}.resource()
-	if err == nil || err.Error() != "Gateway shop/g: faultline edits only VirtualService and EnvoyFilter" {
+	if err == nil || err.Error() != "Gateway shop/g: faultline edits only VirtualService, EnvoyFilter and ServiceEntry" {
 		t.Errorf("%v", err)
 	}
 }

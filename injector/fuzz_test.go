@@ -18,9 +18,11 @@ func FuzzSplice(f *testing.F) {
 		"{apiVersion: a/v1, kind: VirtualService, metadata: {name: x, annotations: 1}, spec: {hosts: [x, y], http: [{match: [{headers: {Baggage: {}}}]}]}}",
 		"{apiVersion: a/v1, kind: VirtualService, metadata: {name: x}, spec: {hosts: [payments], http: [{headers: {response: {set: {x-faultline-run: a}}}}]}}",
 	} {
-		f.Add([]byte(asJSON(f, decodeOne(f, seed).Object)))
+		for n := range anyEffects {
+			f.Add([]byte(asJSON(f, decodeOne(f, seed).Object)), n)
+		}
 	}
-	f.Fuzz(func(t *testing.T, data []byte) {
+	f.Fuzz(func(t *testing.T, data []byte, n int) {
 		vs := &unstructured.Unstructured{}
 		if vs.UnmarshalJSON(data) != nil || vs.IsList() || vs.GetKind() != kindVirtualService || vs.GetName() == "" {
 			t.Skip("no API server has such an object")
@@ -28,7 +30,7 @@ func FuzzSplice(f *testing.F) {
 		if carries(vs, testRun) || isLabelled(vs) {
 			t.Skip("not a user's alone")
 		}
-		after := spliceAnything(t, vs, testRun)
+		after := spliceAnything(t, vs, testRun, anyEffects[uint(n)%uint(len(anyEffects))])
 		if after == nil {
 			return
 		}

@@ -18,33 +18,51 @@ var update = flag.Bool("update", false, "rewrite what the golden files under tes
 // goldenFault is the form that faults have in golden files.
 type goldenFault struct {
 	On struct {
-		Namespace, Name, Subset string
-		Port                    int
+		Namespace, Name, Host, Subset string
+		Port                          int
 	}
-	Site  string
-	Delay *struct {
-		Fixed   metav1.Duration
-		Percent float64
-	}
-	Abort *struct {
-		HTTPStatus int
-		Percent    float64
-	}
-	Pods       int
-	AllTraffic bool
+	Site        string
+	Delay       *goldenDelay
+	Abort       *Abort
+	Delays      []goldenDelay
+	Without     string
+	Blackhole   *Blackhole
+	Ramp        []float64
+	From        Callers
+	Headers     map[string]string
+	AllTraffic  bool
+	Pods        int
+	PodsPercent float64
+	PodNames    []string
+}
+
+type goldenDelay struct {
+	Fixed   metav1.Duration
+	Percent float64
 }
 
 func (g goldenFault) fault() Fault {
 	f := Fault{
-		On:   Service{Namespace: g.On.Namespace, Name: g.On.Name, Subset: g.On.Subset, Port: g.On.Port},
+		On:   Service{Namespace: g.On.Namespace, Name: g.On.Name, Host: g.On.Host, Subset: g.On.Subset, Port: g.On.Port},
 		Site: map[string]Site{"caller": Caller, "upstream": Upstream}[g.Site],
-		Pods: g.Pods, AllTraffic: g.AllTraffic,
+		From: g.From, Headers: g.Headers, AllTraffic: g.AllTraffic, Ramp: g.Ramp,
+		Pods: g.Pods, PodsPercent: g.PodsPercent, PodNames: g.PodNames,
 	}
-	if g.Delay != nil {
+	switch {
+	case g.Delay != nil:
 		f.Effect = Delay{Fixed: g.Delay.Fixed.Duration, Percent: g.Delay.Percent}
-	}
-	if g.Abort != nil {
-		f.Effect = Abort{HTTPStatus: g.Abort.HTTPStatus, Percent: g.Abort.Percent}
+	case g.Abort != nil:
+		f.Effect = *g.Abort
+	case g.Delays != nil:
+		var delays Delays
+		for _, step := range g.Delays {
+			delays.Steps = append(delays.Steps, DelayStep{Fixed: step.Fixed.Duration, Percent: step.Percent})
+		}
+		f.Effect = delays
+	case g.Without != "":
+		f.Effect = Without{Policy: map[string]Policy{"retries": Retries, "timeout": Timeout}[g.Without]}
+	case g.Blackhole != nil:
+		f.Effect = *g.Blackhole
 	}
 	return f
 }

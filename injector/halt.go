@@ -11,15 +11,12 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime/schema"
 )
 
 const (
 	labelHalt = "faultline.dev/halt" // on a halt flag; value "true"
 	haltName  = "faultline-halt"     // no run has this name: it is not hexadecimal
 )
-
-var allNamespaces = schema.GroupVersionResource{Version: "v1", Resource: "namespaces"}
 
 // haltsAtOnce is how many namespaces are written to at the same time.
 const haltsAtOnce = 16
@@ -34,7 +31,7 @@ const haltsAtOnce = 16
 func (i *Injector) Halt(ctx context.Context, namespaces ...string) error {
 	all := len(namespaces) == 0
 	if all {
-		found, err := i.list(ctx, allNamespaces, metav1.NamespaceAll, metav1.ListOptions{})
+		found, err := i.list(ctx, kubeNamespaces, metav1.NamespaceAll, metav1.ListOptions{})
 		if err != nil {
 			return fmt.Errorf("halt: %w", err)
 		}

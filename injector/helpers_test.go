@@ -113,6 +113,8 @@ func worldOf(objects ...*unstructured.Unstructured) world {
 		services:         map[Service]*unstructured.Unstructured{},
 		destinationRules: map[string][]*unstructured.Unstructured{},
 		pods:             map[Service][]*unstructured.Unstructured{},
+		gateways:         map[string]*unstructured.Unstructured{},
+		namespaces:       map[string]*unstructured.Unstructured{},
 	}
 	for _, obj := range objects {
 		switch obj.GetKind() {
@@ -120,6 +122,16 @@ func worldOf(objects ...*unstructured.Unstructured) world {
 			w.services[Service{Namespace: obj.GetNamespace(), Name: obj.GetName()}] = obj
 		case kindVirtualService:
 			w.virtualServices = append(w.virtualServices, obj)
+		case kindServiceEntry:
+			for _, host := range stringsAt(obj.Object, "spec", "hosts") {
+				w.services[Service{Namespace: obj.GetNamespace(), Host: host}] = obj
+			}
+		case "Gateway":
+			w.gateways[obj.GetNamespace()+"/"+obj.GetName()] = obj
+		case "Namespace":
+			w.namespaces[obj.GetName()] = obj
+		case "HTTPRoute", "GRPCRoute":
+			w.routes = append(w.routes, obj)
 		case "DestinationRule":
 			w.destinationRules[obj.GetNamespace()] = append(w.destinationRules[obj.GetNamespace()], obj)
 		}

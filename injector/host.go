@@ -30,6 +30,9 @@ func hostMatches(host, fqdn string) bool {
 // isAlias says whether host is a name by which callers reach fqdn though Istio
 // does not take it for that service: "payments.shop", "payments.shop.svc".
 func isAlias(host string, svc Service) bool {
+	if svc.Host != "" {
+		return false // it has one name
+	}
 	short := svc.Name + "." + svc.Namespace
 	return host == short || host == short+".svc"
 }
@@ -50,7 +53,7 @@ func otherHosts(vs object, namespace string, svc Service, domain string) []strin
 // same name in another namespace, which callers there reach by the short name.
 func shortNameIsShared(hosts []string, svc Service, domain string) bool {
 	cluster := ".svc." + domain
-	return slices.ContainsFunc(hosts, func(host string) bool {
+	return svc.Host == "" && slices.ContainsFunc(hosts, func(host string) bool {
 		suffix, wildcard := strings.CutPrefix(host, "*")
 		if !wildcard {
 			return strings.HasPrefix(host, svc.Name+".") && strings.HasSuffix(host, cluster)
@@ -67,5 +70,8 @@ func shortNameIsShared(hosts []string, svc Service, domain string) bool {
 // the service, with or without a port, in any case.
 func authorityPattern(svc Service, domain string) string {
 	q := regexp.QuoteMeta
+	if svc.Host != "" {
+		return `(?i)` + q(strings.ToLower(svc.Host)) + `(:[0-9]+)?`
+	}
 	return `(?i)` + q(svc.Name) + `(\.` + q(svc.Namespace) + `(\.svc(\.` + q(domain) + `)?)?)?(:[0-9]+)?`
 }

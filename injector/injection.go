@@ -19,6 +19,7 @@ import (
 type Injection struct {
 	injector *Injector
 	run      string
+	limits   BlastRadius // of the plan
 
 	trouble context.Context         // ends, with the cause, when the run is no longer what it was
 	end     context.CancelCauseFunc // ends trouble; the first cause counts
@@ -39,8 +40,8 @@ type Injection struct {
 // errOver is why nothing is written any more.
 var errOver = errors.New("the run is being reverted")
 
-func (i *Injector) newInjection(ctx context.Context, run string) *Injection {
-	inj := &Injection{injector: i, run: run, doubt: map[Ref]*doubt{}}
+func (i *Injector) newInjection(ctx context.Context, plan Plan) *Injection {
+	inj := &Injection{injector: i, run: plan.Run, limits: plan.Limits, doubt: map[Ref]*doubt{}}
 	ctx = context.WithoutCancel(ctx)
 	inj.trouble, inj.end = context.WithCancelCause(ctx)
 	inj.over, inj.revoke = context.WithCancel(ctx)
@@ -55,7 +56,7 @@ func (i *Injector) newInjection(ctx context.Context, run string) *Injection {
 // no longer right. Before each write the halt flags of the object's namespace
 // and of the Lease's are looked for; one that is set is a *[HaltedError].
 func (i *Injector) Inject(ctx context.Context, plan Plan) (*Injection, error) {
-	inj := i.newInjection(ctx, plan.Run)
+	inj := i.newInjection(ctx, plan)
 	if len(plan.Edits) == 0 {
 		return inj, nil
 	}
@@ -73,6 +74,9 @@ func (i *Injector) Inject(ctx context.Context, plan Plan) (*Injection, error) {
 	}
 	for _, edit := range plan.Edits {
 		if err := inj.place(ctx, edit); err != nil {
+			if cause := context.Cause(ctx); cause != nil && !errors.Is(err, cause) {
+				err = errors.Join(cause, err)
+			}
 			return inj, fmt.Errorf("inject %s: %w", edit.Ref, err)
 		}
 	}
@@ -95,18 +99,22 @@ func (inj *Injection) place(ctx context.Context, edit Edit) error {
 			if err != nil {
 				return fmt.Errorf("read: %w", err)
 			}
+			if attempt > 0 && inj.arrived(edit, live) { // by an earlier try
+				return nil
+			}
 			if ours {
 				if evicted := inj.evicted(edit.Ref, live, false); evicted != nil {
 					return evicted // planning again would put it back
 				}
-			} else if inj.arrived(edit, live) {
-				return nil
 			}
 			if edit, err = edit.again(live, ours); err != nil {
 				return err
 			}
 		}
 		if err := inj.mayWrite(ctx, edit.Ref); err != nil {
+			return err
+		}
+		if err := inj.injector.permitted(ctx, inj.limits, inj.Edits(), edit); err != nil {
 			return err
 		}
 		var stored *unstructured.Unstructured
@@ -214,9 +222,23 @@ func (inj *Injection) Run() string {
 }
 
 // Edits returns what was written, or may have been, with After as the API
-// server stored it. It stays the same after a revert, so that one can look for
-// what must be gone.
+// server stored it; of the steps of a ramp, the last. It stays the same after a
+// revert, so that one can look for what must be gone.
 func (inj *Injection) Edits() []Edit {
+	var last []Edit
+	for _, edit := range inj.history() {
+		i := slices.IndexFunc(last, func(e Edit) bool { return e.Ref == edit.Ref && e.Fault == edit.Fault })
+		if i < 0 {
+			last = append(last, edit)
+		} else {
+			last[i] = edit
+		}
+	}
+	return last
+}
+
+// history returns all that was written, or may have been, in its order.
+func (inj *Injection) history() []Edit {
 	if inj == nil {
 		return nil
 	}

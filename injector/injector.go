@@ -18,6 +18,9 @@ import (
 // otherwise.
 const DefaultClusterDomain = "cluster.local"
 
+// DefaultRootNamespace is where Istio's own things live unless told otherwise.
+const DefaultRootNamespace = "istio-system"
+
 // Requests to the API server for each second, and at once, that an Injector
 // allows itself when the configuration says nothing. client-go's own default is
 // so low that a revert of many objects would queue behind itself.
@@ -34,6 +37,7 @@ type Injector struct {
 	clock  *serverClock
 	by     string
 	domain string
+	root   string
 
 	leaseDuration time.Duration
 }
@@ -61,6 +65,19 @@ func WithClusterDomain(domain string) Option {
 			return fmt.Errorf("cluster domain %q: %s", domain, bad[0])
 		}
 		i.domain = domain
+		return nil
+	}
+}
+
+// WithRootNamespace sets the root namespace of the mesh, what is written there
+// rules every proxy. No fault is ever made in it; nor in [DefaultRootNamespace],
+// which is the default.
+func WithRootNamespace(namespace string) Option {
+	return func(i *Injector) error {
+		if text := wrongName(namespace); text != "" {
+			return fmt.Errorf("root namespace %q: %s", namespace, text)
+		}
+		i.root = namespace
 		return nil
 	}
 }
@@ -95,7 +112,8 @@ func NewForClient(client dynamic.Interface, options ...Option) (*Injector, error
 
 func newInjector(client dynamic.Interface, clock *serverClock, options ...Option) (*Injector, error) {
 	i := &Injector{
-		client: client, clock: clock, by: self(), domain: DefaultClusterDomain, leaseDuration: DefaultLeaseDuration,
+		client: client, clock: clock, by: self(), domain: DefaultClusterDomain, root: DefaultRootNamespace,
+		leaseDuration: DefaultLeaseDuration,
 	}
 	for _, option := range options {
 		if err := option(i); err != nil {
@@ -128,11 +146,11 @@ func (i *Injector) Now() time.Time { return i.clock.now() }
 // a namespace with a halt flag is a *[HaltedError]. Several runs can be planned
 // at once.
 func (i *Injector) Plan(ctx context.Context, run string, faults []Fault, limits BlastRadius, until time.Time) (Plan, error) {
-	w, err := i.look(ctx, faults, limits)
+	w, err := i.look(ctx, faults, bounds{limits, i.root})
 	if err != nil {
 		return Plan{}, fmt.Errorf("plan run %s: %w", run, err)
 	}
-	plan, err := makePlan(w, request{run: run, by: i.by, until: until, now: i.Now(), faults: faults, limits: limits})
+	plan, err := makePlan(w, request{run: run, by: i.by, until: until, now: i.Now(), faults: faults, limits: limits, root: i.root})
 	if err != nil {
 		return Plan{}, err
 	}

@@ -160,7 +160,7 @@ func TestPlanWithoutAClusterRole(t *testing.T) {
 	if len(plan.Edits) != 1 || plan.Edits[0].Ref != paymentsVS {
 		t.Errorf("edits %+v", plan.Edits)
 	}
-	want := `VirtualServices could be read in namespaces ["bank" "shop"] only: one elsewhere may rule the same host, and the fault would then not be met`
+	want := `VirtualServices and HTTPRoutes and GRPCRoutes could be read in namespaces ["bank" "shop"] only: one elsewhere may rule the same host, and the fault would then not be met`
 	if len(plan.Notes) != 1 || plan.Notes[0] != want {
 		t.Errorf("notes %q\nwant   %q", plan.Notes, want)
 	}

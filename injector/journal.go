@@ -78,6 +78,14 @@ func (m mark) put(obj *unstructured.Unstructured, run string) error {
 	)
 }
 
+// putWhole writes m as run's mark onto obj, all of which is the run's.
+func (m mark) putWhole(obj *unstructured.Unstructured, run string) (err error) {
+	if m.SHA, err = fingerprint(obj.Object["spec"]); err != nil {
+		return err
+	}
+	return m.put(obj, run)
+}
+
 // markOf returns run's mark on obj. found says whether there is an annotation,
 // err why it cannot be read.
 func markOf(obj *unstructured.Unstructured, run string) (m mark, found bool, err error) {

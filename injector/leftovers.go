@@ -58,7 +58,7 @@ func (l Leftover) String() string {
 // markedResources are the kinds of objects that can carry a run's mark, the
 // Lease aside.
 func markedResources() []schema.GroupVersionResource {
-	return []schema.GroupVersionResource{virtualServices, envoyFilters}
+	return []schema.GroupVersionResource{virtualServices, envoyFilters, serviceEntries}
 }
 
 // Leftovers returns the faults in the mesh, in the namespaces or with none in

@@ -4,16 +4,16 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
-	"strings"
+	"slices"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 )
 
 // matches returns the matches of a clone: those of the route, each narrowed to
-// the service and the run. None means every request. reached is false when
-// none of the route's matches is for the service.
-func (s splice) matches(route object, authority string) (narrowed []any, reached bool, err error) {
+// the service, the callers and the requests that are meant. None means every
+// request. reached is false when none of the route's matches is meant.
+func (s splice) matches(route object, vs *unstructured.Unstructured) (narrowed []any, reached bool, err error) {
 	originals := at[[]any](route, "match")
 	if len(originals) == 0 {
 		originals = []any{object{}}
@@ -23,18 +23,11 @@ func (s splice) matches(route object, authority string) (narrowed []any, reached
 		if !ok {
 			return nil, false, errors.New("has a match that is not an object")
 		}
-		match, meant, err := s.narrow(match, authority)
+		variants, err := s.variants(match, vs)
 		if err != nil {
 			return nil, false, err
 		}
-		if !meant {
-			continue
-		}
-		variants, err := s.scope(match)
-		if err != nil {
-			return nil, false, err
-		}
-		narrowed, reached = append(narrowed, variants...), true
+		narrowed, reached = append(narrowed, variants...), reached || len(variants) > 0
 	}
 	if len(narrowed) == 1 && len(narrowed[0].(object)) == 0 {
 		narrowed = nil // no condition at all
@@ -42,73 +35,129 @@ func (s splice) matches(route object, authority string) (narrowed []any, reached
 	return narrowed, reached, nil
 }
 
-// narrow returns a copy of match for requests to the service and port only, or
-// false when it is for others.
-func (s splice) narrow(match object, authority string) (object, bool, error) {
+// variants returns what a match of the user's becomes in the clone: one match
+// for each way in which a request can be meant, none when none is. Each asks
+// all that the user's asks, so that it takes no request of another route.
+func (s splice) variants(match object, vs *unstructured.Unstructured) ([]any, error) {
+	crowded, err := s.crowded(match)
+	if err != nil || crowded {
+		return nil, err
+	}
 	match = runtime.DeepCopyJSON(match)
-	if port := at[int64](match, "port"); s.on.Port != 0 && port != int64(s.on.Port) {
-		if port != 0 {
-			return nil, false, nil
-		}
-		if s.manyPorts {
-			match["port"] = int64(s.on.Port)
+	for _, narrow := range []func(object, *unstructured.Unstructured) (meant bool, err error){
+		s.narrowPort, s.narrowHost, s.narrowCallers,
+	} {
+		if meant, err := narrow(match, vs); err != nil || !meant {
+			return nil, err
 		}
 	}
-	if authority == "" {
-		return match, true, nil
+	return s.scope(match)
+}
+
+// crowded says whether a match that takes every request is never used, because
+// another VirtualService at the gateway took them first. The error says that
+// its clone, which has a condition, would come before routes of another one.
+func (s splice) crowded(match object) (bool, error) {
+	gateways := stringsAt(match, "gateways")
+	meshOnly := len(gateways) == 1 && gateways[0] == "mesh"
+	stays := s.allTraffic && s.authority == "" // it takes every request, too
+	if !matchesAll(match) || len(s.from.Labels) > 0 || meshOnly {
+		return false, nil
+	}
+	rival := s.rivals.later
+	if s.rivals.earlier != (Ref{}) {
+		if s.gateway != nil {
+			return true, nil
+		}
+		rival = s.rivals.earlier
+	}
+	if rival == (Ref{}) || stays {
+		return false, nil
+	}
+	return false, fmt.Errorf("takes every request, after the routes that %s has for the same host at the same gateway: "+
+		"its clone would come before them", rival)
+}
+
+// narrowsPort says whether clones ask for the port themselves.
+func (s splice) narrowsPort() bool { return s.on.Port != 0 && s.manyPorts && s.gateway == nil }
+
+// narrowPort limits match to the service port that is meant.
+func (s splice) narrowPort(match object, _ *unstructured.Unstructured) (meant bool, err error) {
+	port := at[int64](match, "port")
+	if s.on.Port == 0 || s.gateway != nil || port == int64(s.on.Port) {
+		return true, nil
+	}
+	if port == 0 && s.narrowsPort() {
+		match["port"] = int64(s.on.Port)
+	}
+	return port == 0, nil
+}
+
+// narrowHost limits match to the host of the service, where there are others.
+func (s splice) narrowHost(match object, _ *unstructured.Unstructured) (meant bool, err error) {
+	if s.authority == "" {
+		return true, nil
 	}
 	asked := at[object](match, "authority")
 	if len(asked) == 0 {
-		match["authority"] = object{"regex": authority}
-		return match, true, nil
+		match["authority"] = object{"regex": s.authority}
+		return true, nil
 	}
 	exact := at[string](asked, "exact")
 	if exact == "" {
-		return nil, false, errors.New("matches on authority by pattern, in a VirtualService with other hosts: " +
+		return false, errors.New("matches on authority by pattern, in a VirtualService with other hosts: " +
 			"whether it is for the service cannot be told")
 	}
-	meant, err := regexp.MatchString("^(?:"+authority+")$", exact)
-	return match, meant, err
+	return regexp.MatchString("^(?:"+s.authority+")$", exact)
 }
 
-// scope returns match once for each header that puts a request into the run,
-// with that as one more condition; or match as it is when all traffic is meant.
-func (s splice) scope(match object) ([]any, error) {
-	if s.allTraffic {
-		return []any{match}, nil
+// narrowCallers limits match to the callers. Istio ignores sourceLabels and
+// sourceNamespace in a match with gateways.
+func (s splice) narrowCallers(match object, vs *unstructured.Unstructured) (meant bool, err error) {
+	if s.gateway != nil {
+		return s.narrowGateway(match, vs)
 	}
-	var variants []any
-	for _, condition := range []struct {
-		header string
-		value  object
-	}{
-		{HeaderRun, object{"exact": s.run}},
-		{HeaderBaggage, object{"regex": baggagePattern(s.run)}},
-	} {
-		if asksFor(match, condition.header) {
-			continue // one condition for each header is all there can be
+	if !s.from.limited() {
+		return true, nil
+	}
+	if gateways := stringsAt(match, "gateways"); slices.Contains(gateways, "mesh") {
+		return false, errors.New("matches on gateways, beside which Istio ignores who calls: " +
+			"leave gateways out of the match, or the callers out of the fault")
+	} else if len(gateways) > 0 {
+		return false, nil
+	}
+	if s.from.Namespace != "" {
+		if asked := at[string](match, "sourceNamespace"); asked != "" && asked != s.from.Namespace {
+			return false, nil
 		}
-		variant := runtime.DeepCopyJSON(match)
-		if err := unstructured.SetNestedField(variant, condition.value, "headers", condition.header); err != nil {
-			return nil, err
+		match["sourceNamespace"] = s.from.Namespace
+	}
+	for name, value := range s.from.Labels {
+		if asked, found := at[object](match, "sourceLabels")[name]; found && asked != value {
+			return false, nil
 		}
-		variants = append(variants, variant)
+		if err := unstructured.SetNestedField(match, value, "sourceLabels", name); err != nil {
+			return false, err
+		}
 	}
-	if len(variants) == 0 {
-		return nil, fmt.Errorf("matches on %s and on %s already: there is no header left to tell the run's requests by",
-			HeaderRun, HeaderBaggage)
-	}
-	return variants, nil
+	return true, nil
 }
 
-// asksFor says whether match has a condition on a header, present or absent.
-func asksFor(match object, header string) bool {
-	for _, field := range []string{"headers", "withoutHeaders"} {
-		for name := range at[object](match, field) {
-			if strings.EqualFold(name, header) {
-				return true
-			}
-		}
+// narrowGateway limits match to the gateway that calls, where vs is bound to
+// others as well.
+func (s splice) narrowGateway(match object, vs *unstructured.Unstructured) (meant bool, err error) {
+	bound := gatewaysOf(vs.Object, vs.GetNamespace(), "spec", "gateways")
+	others := slices.ContainsFunc(bound, func(g string) bool { return g != s.from.Gateway })
+	asked := gatewaysOf(match, vs.GetNamespace(), "gateways")
+	switch {
+	case len(asked) > 0 && !slices.Contains(asked, s.from.Gateway):
+		return false, nil
+	case len(asked) == 0 && !others:
+		return true, nil
+	case len(asked) == 0 && (match["sourceLabels"] != nil || match["sourceNamespace"] != nil):
+		return false, fmt.Errorf("matches on who calls, which Istio ignores in a match that is limited to a gateway: "+
+			"bind a VirtualService of its own to Gateway %s", s.from.Gateway)
 	}
-	return false
+	match["gateways"] = []any{s.from.Gateway}
+	return true, nil
 }

@@ -25,12 +25,12 @@ func routeRun(route any) string {
 // belongs says whether a route is one of run. To the run "" belongs none.
 func belongs(route any, run string) bool { return run != "" && routeRun(route) == run }
 
-// insertRoutes returns routes with, right before each of a user's, the clone
-// that makeClone gives for it, if any. name is called for each clone. Every
+// insertRoutes returns routes with, right before each of a user's, the clones
+// that makeClones gives for it, if any. name is called for each clone. Every
 // user's route stays as and where it is. The names given are returned too, and
-// the errors of makeClone joined.
+// the errors of makeClones joined.
 func insertRoutes(
-	routes []any, name func() string, makeClone func(i int, route any) (object, error),
+	routes []any, name func() string, makeClones func(i int, route any) ([]object, error),
 ) (merged []any, names []string, err error) {
 	var errs []error
 	for i, route := range routes {
@@ -38,9 +38,9 @@ func insertRoutes(
 			merged = append(merged, route)
 			continue
 		}
-		clone, err := makeClone(i, route)
+		clones, err := makeClones(i, route)
 		errs = append(errs, err)
-		if clone != nil {
+		for _, clone := range clones {
 			clone["name"] = name()
 			names = append(names, at[string](clone, "name"))
 			merged = append(merged, clone)

@@ -2,7 +2,6 @@ package injector
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -13,25 +12,46 @@ import (
 // anywhere stands for the namespaces that no exportTo names.
 const anywhere = ""
 
-// findOwner returns the VirtualService whose routes sidecars use for requests
-// to svc, or nil when there is none, and notes about callers it is not for.
-// What istiod does, in order:
+// question asks whose routes are used for requests to a service.
+type question struct {
+	on      Service
+	ports   []int64 // of the service; none means that ports do not matter
+	from    Callers
+	gateway *unstructured.Unstructured // the Gateway of from; nil when sidecars are asked about
+	domain  string
+}
+
+// findOwners returns the VirtualServices whose routes the callers use for
+// requests to the service, and notes about callers they are not for. For
+// sidecars it is one, or none. What istiod does, in order:
 //
-//   - a VirtualService counts when it is bound to the gateway mesh and has HTTP
-//     routes, and for callers in the namespaces it is exported to;
+//   - a VirtualService counts when it is bound to the gateway mesh, for callers
+//     in the namespaces it is exported to;
 //   - one that names the host itself beats wildcards, a longer wildcard beats a
 //     shorter one;
 //   - one that is private to the caller's namespace beats one exported to it by
 //     name, which beats a public one;
-//   - the oldest wins, then the first by name, then by namespace.
+//   - the oldest wins, then the first by name, then by namespace;
+//   - one that names the host, but has no route for the caller and the port,
+//     leaves it to the next.
 //
-// Callers in different namespaces can thus have different owners; then, and
-// when it takes more than these objects to tell, the error says why.
-func findOwner(list []*unstructured.Unstructured, svc Service, domain string) (*unstructured.Unstructured, []string, error) {
+// Callers in different namespaces, and ports, can thus have different owners;
+// then, and when it takes more than these objects to tell, the error says why.
+// At a gateway all routes are merged: there the owners are all VirtualServices
+// bound to it of which a route leads to the service, oldest first.
+//
+// Sources: pilot/pkg/model/virtualservice.go (SelectVirtualServices),
+// pilot/pkg/networking/core/route/route.go (separateVSHostsAndServices) and
+// gateway.go (buildGatewayHTTPRouteConfig) of Istio.
+func findOwners(list []*unstructured.Unstructured, q question) ([]*unstructured.Unstructured, []string, error) {
+	if q.gateway != nil {
+		return gatewayOwners(list, q)
+	}
 	var candidates []candidate
-	namespaces := []string{anywhere, svc.Namespace}
+	namespaces := []string{anywhere, q.on.Namespace}
+	fqdn := q.on.host(q.domain)
 	for _, vs := range list {
-		c, err := newCandidate(vs, svc, domain)
+		c, err := newCandidate(vs, q, fqdn)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -42,23 +62,35 @@ func findOwner(list []*unstructured.Unstructured, svc Service, domain string) (*
 		namespaces = append(namespaces, c.exportTo...)
 	}
 	slices.Sort(namespaces)
-	return soleOwner(candidates, slices.Compact(namespaces))
+	if q.from.Namespace != "" {
+		namespaces = []string{q.from.Namespace}
+	}
+	owner, notes, err := soleOwner(candidates, slices.Compact(namespaces), q)
+	if owner == nil || err != nil {
+		return nil, nil, err
+	}
+	return []*unstructured.Unstructured{owner}, notes, nil
 }
 
-// soleOwner returns the one owner that callers in all the namespaces have.
-func soleOwner(candidates []candidate, namespaces []string) (*unstructured.Unstructured, []string, error) {
+// soleOwner returns the one owner that callers in all the namespaces have on
+// all ports, or nil.
+func soleOwner(candidates []candidate, namespaces []string, q question) (*unstructured.Unstructured, []string, error) {
 	var owner *candidate
-	var without []string
-	for _, namespace := range namespaces {
-		found := ownerFor(namespace, candidates)
+	var notes []string
+	ports := q.ports
+	if len(ports) == 0 {
+		ports = []int64{0}
+	}
+	for i, port := range ports {
+		found, without, err := portOwner(candidates, namespaces, port, q.from)
 		switch {
-		case found == nil:
-			without = append(without, callersIn(namespace))
-		case owner == nil:
-			owner = found
-		case owner.vs != found.vs:
-			return nil, nil, fmt.Errorf("callers have different VirtualServices for it, depending on their namespace: "+
-				"%s and %s; export one of them to every caller", refOf(owner.vs), refOf(found.vs))
+		case err != nil:
+			return nil, nil, err
+		case i == 0:
+			owner, notes = found, without
+		case found.ref() != owner.ref():
+			return nil, nil, fmt.Errorf("its ports have different routes: %d those of %s, %d those of %s; say which port is meant",
+				ports[0], owner, port, found)
 		}
 	}
 	if owner == nil {
@@ -67,12 +99,33 @@ func soleOwner(candidates []candidate, namespaces []string) (*unstructured.Unstr
 	if owner.pattern == "*" {
 		return nil, nil, fmt.Errorf("%s routes it with host \"*\", and with it everything else", refOf(owner.vs))
 	}
-	var notes []string
-	if len(without) > 0 {
+	return owner.vs, notes, nil
+}
+
+// portOwner returns the one owner that callers in all the namespaces have on a
+// port, or nil, and a note when some have none.
+func portOwner(candidates []candidate, namespaces []string, port int64, from Callers) (owner *candidate, notes []string, err error) {
+	var without []string
+	for _, namespace := range namespaces {
+		found, err := ownerFor(namespace, port, from, candidates)
+		switch {
+		case err != nil:
+			return nil, nil, err
+		case found == nil:
+			without = append(without, callersIn(namespace))
+		case owner == nil:
+			owner = found
+		case owner.vs != found.vs:
+			return nil, nil, fmt.Errorf("callers have different VirtualServices for it, depending on their namespace: "+
+				"%s and %s; say which callers are meant (from.namespace), or export one of them to every caller",
+				refOf(owner.vs), refOf(found.vs))
+		}
+	}
+	if owner != nil && len(without) > 0 {
 		notes = append(notes, fmt.Sprintf("%s is not exported to %s: requests from there do not meet the fault",
 			refOf(owner.vs), strings.Join(without, ", ")))
 	}
-	return owner.vs, notes, nil
+	return owner, notes, nil
 }
 
 func callersIn(namespace string) string {
@@ -87,11 +140,10 @@ type candidate struct {
 	vs       *unstructured.Unstructured
 	pattern  string   // its most specific host for the service
 	exportTo []string // namespaces it is visible in; empty: everywhere
-	routes   bool     // it has HTTP routes
 }
 
-// newCandidate returns vs as a candidate for svc, or nil when it is none.
-func newCandidate(vs *unstructured.Unstructured, svc Service, domain string) (*candidate, error) {
+// newCandidate returns vs as a candidate for the service, or nil when it is none.
+func newCandidate(vs *unstructured.Unstructured, q question, fqdn string) (*candidate, error) {
 	if !forSidecars(vs.Object) {
 		return nil, nil
 	}
@@ -99,11 +151,11 @@ func newCandidate(vs *unstructured.Unstructured, svc Service, domain string) (*c
 	if !visible {
 		return nil, nil
 	}
-	c := candidate{vs: vs, exportTo: exportTo, routes: len(at[[]any](vs.Object, "spec", "http")) > 0}
-	fqdn, alias := svc.host(domain), ""
+	c := candidate{vs: vs, exportTo: exportTo}
+	alias := ""
 	for _, written := range stringsAt(vs.Object, "spec", "hosts") {
-		host := resolveHost(written, vs.GetNamespace(), domain)
-		if isAlias(host, svc) {
+		host := resolveHost(written, vs.GetNamespace(), q.domain)
+		if isAlias(host, q.on) {
 			alias = written
 		}
 		if hostMatches(host, fqdn) && moreSpecific(host, c.pattern) {
@@ -120,42 +172,25 @@ func newCandidate(vs *unstructured.Unstructured, svc Service, domain string) (*c
 	return &c, nil
 }
 
-// forSidecars says whether a VirtualService is bound to the gateway mesh.
-func forSidecars(vs object) bool {
-	gateways := stringsAt(vs, "spec", "gateways")
-	return len(gateways) == 0 || slices.Contains(gateways, "mesh")
+// ref names the candidate; the zero Ref when it is nil.
+func (c *candidate) ref() Ref {
+	if c == nil {
+		return Ref{}
+	}
+	return refOf(c.vs)
 }
 
-// exportedTo returns the namespaces in which vs is visible, none meaning all,
-// and whether it is visible at all.
-func exportedTo(vs *unstructured.Unstructured) (namespaces []string, visible bool) {
-	exportTo := stringsAt(vs.Object, "spec", "exportTo")
-	switch {
-	case len(exportTo) == 0 || slices.Contains(exportTo, "*"):
-		return nil, true
-	case slices.Contains(exportTo, "~"):
-		return nil, false
+// String names the candidate for people.
+func (c *candidate) String() string {
+	if c == nil {
+		return "no VirtualService"
 	}
-	for _, namespace := range exportTo {
-		if namespace == "." {
-			namespace = vs.GetNamespace()
-		}
-		namespaces = append(namespaces, namespace)
-	}
-	return namespaces, true
+	return c.ref().String()
 }
 
-// moreSpecific says whether host a, of two that match, is closer to the
-// service than b: an exact one before wildcards, then the longer.
-func moreSpecific(a, b string) bool {
-	if wild := strings.HasPrefix(a, "*"); wild != (b == "" || strings.HasPrefix(b, "*")) {
-		return !wild
-	}
-	return len(a) > len(b)
-}
-
-// ownerFor returns the candidate that rules callers in one namespace, or nil.
-func ownerFor(namespace string, candidates []candidate) *candidate {
+// ownerFor returns the candidate that rules callers in one namespace on a port,
+// or nil.
+func ownerFor(namespace string, port int64, from Callers, candidates []candidate) (*candidate, error) {
 	var visible []candidate
 	best := ""
 	for _, c := range candidates {
@@ -169,20 +204,30 @@ func ownerFor(namespace string, candidates []candidate) *candidate {
 	}
 	visible = slices.DeleteFunc(visible, func(c candidate) bool { return c.pattern != best })
 	slices.SortFunc(visible, func(a, b candidate) int {
-		return cmp.Or(
-			cmp.Compare(a.rank(namespace), b.rank(namespace)),
-			a.vs.GetCreationTimestamp().Compare(b.vs.GetCreationTimestamp().Time),
-			cmp.Compare(a.vs.GetName(), b.vs.GetName()),
-			cmp.Compare(a.vs.GetNamespace(), b.vs.GetNamespace()),
-		)
+		return cmp.Or(cmp.Compare(a.rank(namespace), b.rank(namespace)), byAge(a.vs, b.vs))
 	})
-	if !strings.HasPrefix(best, "*") { // of exact ones, those without HTTP routes leave it to the next
-		visible = slices.DeleteFunc(visible, func(c candidate) bool { return !c.routes })
+	for _, c := range visible {
+		switch reach(c.vs.Object, port, from) {
+		case everyone:
+			return &c, nil
+		case someone:
+			return nil, fmt.Errorf("%s: %w", refOf(c.vs), errLimited)
+		case nobody:
+			if strings.HasPrefix(best, "*") {
+				return nil, nil // of wildcards, only the first is asked
+			}
+		}
 	}
-	if len(visible) == 0 || !visible[0].routes {
-		return nil
-	}
-	return &visible[0]
+	return nil, nil
+}
+
+// byAge orders VirtualServices as istiod does.
+func byAge(a, b *unstructured.Unstructured) int {
+	return cmp.Or(
+		a.GetCreationTimestamp().Compare(b.GetCreationTimestamp().Time),
+		cmp.Compare(a.GetName(), b.GetName()),
+		cmp.Compare(a.GetNamespace(), b.GetNamespace()),
+	)
 }
 
 const (
@@ -203,32 +248,4 @@ func (c candidate) rank(namespace string) int {
 		return private
 	}
 	return exported
-}
-
-// checkOwner reports why clones in the routes of vs would not reach all its
-// callers, or nil.
-func checkOwner(vs object) error {
-	routes := objectsAt(vs, "spec", "http")
-	for i, route := range routes {
-		if _, found := route["delegate"]; found {
-			return fmt.Errorf("spec.http[%d] is delegated to another VirtualService, whose routes faultline does not edit", i)
-		}
-	}
-	if len(routes) > 0 && !slices.ContainsFunc(routes, forAnyCaller) {
-		return errors.New("all its routes are limited to some callers (sourceLabels, sourceNamespace or gateways), " +
-			"and other callers are routed elsewhere")
-	}
-	return nil
-}
-
-// forAnyCaller says whether a route is there for every sidecar, whatever else
-// it asks of a request. Istio ignores the source of a match with gateways.
-func forAnyCaller(route object) bool {
-	matches := objectsAt(route, "match")
-	return len(matches) == 0 || slices.ContainsFunc(matches, func(match object) bool {
-		if gateways := stringsAt(match, "gateways"); len(gateways) > 0 {
-			return slices.Contains(gateways, "mesh")
-		}
-		return len(at[object](match, "sourceLabels")) == 0 && at[string](match, "sourceNamespace") == ""
-	})
 }

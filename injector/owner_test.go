@@ -2,21 +2,25 @@ package injector
 
 import (
 	"fmt"
+	"os"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"sigs.k8s.io/yaml"
 )
 
 // vs makes a VirtualService from "namespace/name", its age as a day of January
 // 2026, and its spec as YAML in one line. Without http it gets a plain route.
-func vs(t *testing.T, ref string, day int, spec string) *unstructured.Unstructured {
-	t.Helper()
+func vs(tb testing.TB, ref string, day int, spec string) *unstructured.Unstructured {
+	tb.Helper()
 	namespace, name, _ := strings.Cut(ref, "/")
 	if !strings.Contains(spec, "http:") {
 		spec += ", http: [{route: [{destination: {host: x}}]}]"
 	}
-	return decodeOne(t, fmt.Sprintf(`
+	return decodeOne(tb, fmt.Sprintf(`
 apiVersion: networking.istio.io/v1
 kind: VirtualService
 metadata: {namespace: %s, name: %s, creationTimestamp: "2026-01-%02dT00:00:00Z"}
@@ -24,185 +28,153 @@ spec: {%s}
 `, namespace, name, day, spec))
 }
 
-func TestFindOwner(t *testing.T) {
-	const fqdn = "payments.shop.svc.cluster.local"
-	type objects = []*unstructured.Unstructured
-	tests := map[string]struct {
-		objects objects
-		want    string // namespace/name, "" for none
-		notes   string // part of the note
-		refused string // part of the refusal
-	}{
-		"nothing there": {},
-		"a short name in its own namespace": {
-			objects: objects{vs(t, "shop/a", 1, "hosts: [payments]")}, want: "shop/a",
-		},
-		"a short name in another namespace is another service": {
-			objects: objects{vs(t, "web/a", 1, "hosts: [payments]")},
-		},
-		"the whole name from anywhere, in any case": {
-			objects: objects{vs(t, "infra/a", 1, "hosts: [Payments.Shop.svc.cluster.local]")}, want: "infra/a",
-		},
-		"bound to a gateway only": {
-			objects: objects{vs(t, "shop/a", 1, "hosts: [payments], gateways: [ingress]")},
-		},
-		"bound to a gateway and the mesh": {
-			objects: objects{vs(t, "shop/a", 1, "hosts: [payments], gateways: [ingress, mesh]")}, want: "shop/a",
-		},
-		"the oldest wins, wherever it stands in the list": {
-			objects: objects{
-				vs(t, "shop/a", 3, "hosts: [payments]"),
-				vs(t, "infra/b", 2, "hosts: ["+fqdn+"]"),
-			}, want: "infra/b",
-		},
-		"of one age the first by name wins": {
-			objects: objects{
-				vs(t, "shop/b", 2, "hosts: [payments]"),
-				vs(t, "shop/a", 2, "hosts: [payments]"),
-			}, want: "shop/a",
-		},
-		"of one age and name the first by namespace wins": {
-			objects: objects{
-				vs(t, "web/a", 2, "hosts: ["+fqdn+"]"),
-				vs(t, "infra/a", 2, "hosts: ["+fqdn+"]"),
-			}, want: "infra/a",
-		},
-		"an exact host beats an older wildcard": {
-			objects: objects{
-				vs(t, "shop/wild", 1, `hosts: ["*.shop.svc.cluster.local"]`),
-				vs(t, "shop/exact", 2, "hosts: [payments]"),
-			}, want: "shop/exact",
-		},
-		"a longer wildcard beats an older shorter one": {
-			objects: objects{
-				vs(t, "shop/short", 1, `hosts: ["*.svc.cluster.local"]`),
-				vs(t, "shop/long", 2, `hosts: ["*.shop.svc.cluster.local"]`),
-			}, want: "shop/long",
-		},
-		"a wildcard for another namespace": {
-			objects: objects{vs(t, "shop/a", 1, `hosts: ["*.web.svc.cluster.local"]`)},
-		},
-		"one without HTTP routes leaves the host to the next": {
-			objects: objects{
-				vs(t, "shop/tcp", 1, "hosts: [payments], tcp: [], http: []"),
-				vs(t, "shop/http", 2, "hosts: [payments]"),
-			}, want: "shop/http",
-		},
-		"an exact one without HTTP routes keeps wildcards away": {
-			objects: objects{
-				vs(t, "shop/tcp", 2, "hosts: [payments], tcp: [], http: []"),
-				vs(t, "shop/wild", 1, `hosts: ["*.shop.svc.cluster.local"]`),
-			},
-		},
-		"of one wildcard twice, the first without HTTP routes keeps the second away": {
-			objects: objects{
-				vs(t, "shop/tcp", 1, `hosts: ["*.shop.svc.cluster.local"], http: []`),
-				vs(t, "shop/http", 2, `hosts: ["*.shop.svc.cluster.local"]`),
-			},
-		},
-		"a star for everything": {
-			objects: objects{vs(t, "shop/a", 1, `hosts: ["*"]`)},
-			refused: `VirtualService shop/a routes it with host "*"`,
-		},
-		"exported to all by a star among others": {
-			objects: objects{vs(t, "shop/a", 1, `hosts: [payments], exportTo: [".", "*"]`)}, want: "shop/a",
-		},
-		"exported to nobody": {
-			objects: objects{
-				vs(t, "shop/a", 1, `hosts: [payments], exportTo: ["~"]`),
-				vs(t, "shop/b", 2, "hosts: [payments]"),
-			}, want: "shop/b",
-		},
-		"private to the service's namespace": {
-			objects: objects{vs(t, "shop/a", 1, `hosts: [payments], exportTo: ["."]`)},
-			want:    "shop/a", notes: "not exported to other namespaces",
-		},
-		"private to a caller's namespace": {
-			objects: objects{vs(t, "web/a", 1, `hosts: [`+fqdn+`], exportTo: ["."]`)},
-			want:    "web/a", notes: "not exported to other namespaces, namespace shop",
-		},
-		"a private one and an older public one": {
-			objects: objects{
-				vs(t, "shop/public", 1, "hosts: [payments]"),
-				vs(t, "shop/private", 2, `hosts: [payments], exportTo: ["."]`),
-			},
-			refused: "depending on their namespace: VirtualService shop/public and VirtualService shop/private",
-		},
-		"the same one, exported by name and seen by all who can have another": {
-			objects: objects{
-				vs(t, "infra/a", 2, `hosts: [`+fqdn+`], exportTo: ["shop", "web"]`),
-				vs(t, "web/b", 1, `hosts: [`+fqdn+`], exportTo: ["~"]`),
-			},
-			want: "infra/a", notes: "not exported to other namespaces",
-		},
-		"exported by name before public, even when younger": {
-			objects: objects{
-				vs(t, "infra/a", 2, `hosts: [`+fqdn+`], exportTo: ["shop"]`),
-				vs(t, "infra/b", 1, `hosts: [`+fqdn+`]`),
-			},
-			refused: "VirtualService infra/b and VirtualService infra/a",
-		},
-		"a name that callers may use and Istio does not resolve": {
-			objects: objects{
-				vs(t, "shop/a", 1, "hosts: [payments.shop]"),
-				vs(t, "shop/b", 2, "hosts: [payments]"),
-			},
-			refused: `VirtualService shop/a has host "payments.shop", which Istio does not take for ` + fqdn,
-		},
-		"such a name beside the whole one": {
-			objects: objects{vs(t, "shop/a", 1, "hosts: [payments.shop, "+fqdn+"]")}, want: "shop/a",
-		},
+// ownerCase is one case of testdata/owners.yaml.
+type ownerCase struct {
+	Claim             string
+	Alone, Local, Tie bool // for internal/e2e
+	Service           struct {
+		Name, Host string
+		Port       int
 	}
-	for name, test := range tests {
-		t.Run(name, func(t *testing.T) {
-			owner, notes, err := findOwner(test.objects, onPayments, DefaultClusterDomain)
-			got := ""
-			if owner != nil {
-				got = owner.GetNamespace() + "/" + owner.GetName()
+	From struct {
+		Namespace, Gateway string
+		Labels             map[string]string
+	}
+	Objects map[string]object // spec by namespace/name, with day
+	Owners  []string
+	Notes   string              // part of the note
+	Refused string              // part of the refusal
+	Truth   map[string][]string // for internal/e2e
+}
+
+type ownerTable struct {
+	Gateways map[string]object // server by namespace/name
+	Cases    []ownerCase
+}
+
+func loadOwners(t *testing.T) ownerTable {
+	t.Helper()
+	text, err := os.ReadFile("testdata/owners.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var table ownerTable
+	if err := yaml.UnmarshalStrict([]byte(strings.ReplaceAll(string(text), "only.*", "only.payments.example")), &table); err != nil {
+		t.Fatal(err)
+	}
+	return table
+}
+
+// question returns what a case asks.
+func (c ownerCase) question(table ownerTable) question {
+	q := question{
+		on:     Service{Namespace: "shop", Name: "payments", Port: c.Service.Port},
+		ports:  []int64{80, 8081},
+		from:   Callers{Namespace: c.From.Namespace, Labels: c.From.Labels, Gateway: c.From.Gateway},
+		domain: DefaultClusterDomain,
+	}
+	if c.Service.Host != "" {
+		q.on = Service{Namespace: "shop", Host: c.Service.Host}
+	}
+	if c.Service.Port != 0 {
+		q.ports = []int64{int64(c.Service.Port)}
+	}
+	if server, found := table.Gateways[c.From.Gateway]; found {
+		q.gateway = &unstructured.Unstructured{Object: object{
+			"kind": "Gateway", "metadata": object{"namespace": "shop"}, "spec": object{"servers": []any{server}},
+		}}
+	}
+	return q
+}
+
+// list returns a case's objects, in no order that means anything.
+func (c ownerCase) list() []*unstructured.Unstructured {
+	var list []*unstructured.Unstructured
+	for ref, spec := range c.Objects {
+		day := max(1, number(spec["day"]))
+		delete(spec, "day")
+		if spec["http"] == nil {
+			spec["http"] = []any{object{"route": []any{object{"destination": object{"host": "payments"}}}}}
+		}
+		namespace, name, _ := strings.Cut(ref, "/")
+		list = append(list, &unstructured.Unstructured{Object: object{
+			"apiVersion": virtualServices.GroupVersion().String(), "kind": kindVirtualService,
+			"metadata": object{
+				"namespace": namespace, "name": name,
+				"creationTimestamp": time.Date(2026, 1, int(day), 0, 0, 0, 0, time.UTC).Format(time.RFC3339),
+			},
+			"spec": asDecoded(spec),
+		}})
+	}
+	return list
+}
+
+// asDecoded makes whole numbers the int64 that they are in the API's objects.
+func asDecoded(value any) any {
+	switch v := value.(type) {
+	case object:
+		for key, member := range v {
+			v[key] = asDecoded(member)
+		}
+	case []any:
+		for i, member := range v {
+			v[i] = asDecoded(member)
+		}
+	case float64:
+		return int64(v)
+	}
+	return value
+}
+
+func TestFindOwners(t *testing.T) {
+	table := loadOwners(t)
+	claims := map[string]bool{}
+	for _, c := range table.Cases {
+		if claims[c.Claim] {
+			t.Errorf("%q is claimed twice", c.Claim)
+		}
+		claims[c.Claim] = true
+		t.Run(c.Claim, func(t *testing.T) {
+			owners, notes, err := findOwners(c.list(), c.question(table))
+			var got []string
+			for _, owner := range owners {
+				got = append(got, owner.GetNamespace()+"/"+owner.GetName())
 			}
-			if got != test.want {
-				t.Errorf("owner %q, want %q", got, test.want)
+			if !slices.Equal(got, c.Owners) {
+				t.Errorf("owners %q, want %q", got, c.Owners)
 			}
-			if joined := strings.Join(notes, "; "); !strings.Contains(joined, test.notes) || test.notes == "" && joined != "" {
-				t.Errorf("notes %q, want %q", joined, test.notes)
+			if joined := strings.Join(notes, "; "); !strings.Contains(joined, c.Notes) || c.Notes == "" && joined != "" {
+				t.Errorf("notes %q, want %q", joined, c.Notes)
 			}
-			if (err != nil) != (test.refused != "") || err != nil && !strings.Contains(err.Error(), test.refused) {
-				t.Errorf("refused %v, want %q", err, test.refused)
+			if (err != nil) != (c.Refused != "") || err != nil && !strings.Contains(err.Error(), c.Refused) {
+				t.Errorf("refused %v, want %q", err, c.Refused)
 			}
 		})
 	}
 }
 
-func TestFindOwnerInAnotherClusterDomain(t *testing.T) {
+func TestFindOwnersInAnotherClusterDomain(t *testing.T) {
 	list := []*unstructured.Unstructured{
 		vs(t, "shop/a", 1, "hosts: [payments.shop.svc.cluster.local]"),
 		vs(t, "shop/b", 2, "hosts: [payments]"),
 	}
-	owner, _, err := findOwner(list, onPayments, "corp.example")
-	if err != nil || owner == nil || owner.GetName() != "b" {
-		t.Errorf("owner %v, %v; want b", owner, err)
+	owners, _, err := findOwners(list, question{on: onPayments, domain: "corp.example"})
+	if err != nil || len(owners) != 1 || owners[0].GetName() != "b" {
+		t.Errorf("owners %v, %v; want b", owners, err)
 	}
 }
 
-func TestCheckOwner(t *testing.T) {
-	tests := map[string]struct {
-		http string
-		want string
-	}{
-		"any caller":                  {"[{match: [{uri: {prefix: /}}]}]", ""},
-		"some callers, then any":      {"[{match: [{sourceLabels: {app: a}}]}, {}]", ""},
-		"mesh and other gateways":     {"[{match: [{gateways: [mesh, ingress], sourceLabels: {app: a}}]}]", ""},
-		"one match of two is for any": {"[{match: [{sourceNamespace: web}, {port: 80}]}]", ""},
-		"some callers only":           {"[{match: [{sourceLabels: {app: a}}]}, {match: [{sourceNamespace: b}]}]", "limited to some callers"},
-		"another gateway only":        {"[{match: [{gateways: [ingress]}]}]", "limited to some callers"},
-		"a delegate":                  {"[{}, {delegate: {name: x}}]", "spec.http[1] is delegated"},
-	}
-	for name, test := range tests {
-		t.Run(name, func(t *testing.T) {
-			err := checkOwner(vs(t, "shop/a", 1, "http: "+test.http).Object)
-			if (err != nil) != (test.want != "") || err != nil && !strings.Contains(err.Error(), test.want) {
-				t.Errorf("%v, want %q", err, test.want)
-			}
-		})
+func TestResolveGateway(t *testing.T) {
+	for written, want := range map[string]string{
+		"mesh":                          "mesh",
+		"public":                        "web/public",
+		"./public":                      "web/public",
+		"shop/public":                   "shop/public",
+		"public.shop":                   "shop/public",
+		"public.shop.svc.cluster.local": "shop/public",
+	} {
+		if got := resolveGateway(written, "web"); got != want {
+			t.Errorf("%s: %s, want %s", written, got, want)
+		}
 	}
 }

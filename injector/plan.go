@@ -3,8 +3,8 @@ package injector
 import (
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -17,6 +17,10 @@ type Plan struct {
 	Until time.Time // when the faults are stale, whoever looks
 	Lease Ref       // what says that the run is alive, created before the edits; zero when there are none
 	Edits []Edit
+	// Limits are what the plan was made within, with namespaces written out.
+	// They are asked once more before each write.
+	Limits BlastRadius
+
 	Notes []string // what limits the plan, in sentences: who will not meet a fault, what could not be read
 }
 
@@ -28,7 +32,10 @@ type request struct {
 	now    time.Time
 	faults []Fault
 	limits BlastRadius
+	root   string // the mesh's root namespace; "" when it is not known
 }
+
+func (r request) bounds() bounds { return bounds{r.limits, r.root} }
 
 // world is the part of the cluster that plans depend on.
 type world struct {
@@ -37,11 +44,17 @@ type world struct {
 	virtualServices  []*unstructured.Unstructured             // as far as they can be read
 	destinationRules map[string][]*unstructured.Unstructured  // by namespace
 	pods             map[Service][]*unstructured.Unstructured // by target: what the Service selects
+	gateways         map[string]*unstructured.Unstructured    // by namespace/name; absent: not found
+	routes           []*unstructured.Unstructured             // of the Gateway API, as far as they can be read
+	namespaces       map[string]*unstructured.Unstructured    // where they matter; absent: not found
 	notes            []string                                 // what could not be read
 }
 
-// target is svc without what a fault adds to it: the Service itself.
-func target(svc Service) Service { return Service{Namespace: svc.Namespace, Name: svc.Name} }
+// target is svc without what a fault adds to it: the Service itself, or the
+// ServiceEntry.
+func target(svc Service) Service {
+	return Service{Namespace: svc.Namespace, Name: svc.Name, Host: strings.ToLower(svc.Host)}
+}
 
 // planner collects a plan and the reasons against it.
 type planner struct {
@@ -52,29 +65,31 @@ type planner struct {
 	touched map[Ref]bool    // objects that have an edit already
 	hit     map[string]bool // pods that have a fault already, by namespace/name
 	filters int             // EnvoyFilters so far
-	routes  int             // routes so far
+	numbers int             // routes so far
 }
 
 // makePlan decides how to make the faults in the world as it is. It is pure.
 func makePlan(w world, r request) (Plan, error) {
+	asked := r.bounds()
+	r.limits = asked.within(r.faults)
 	p := &planner{world: w, request: r, touched: map[Ref]bool{}, hit: map[string]bool{}}
 	p.virtualServices = slices.Clone(w.virtualServices)
-	p.plan = Plan{Run: r.run, Until: newMark(r.until, r.by).Until, Notes: slices.Clone(w.notes)}
+	p.plan = Plan{Run: r.run, Until: newMark(r.until, r.by).Until, Limits: r.limits, Notes: slices.Clone(w.notes)}
 	if err := validRun(r.run); err != nil {
 		p.reasons = append(p.reasons, Reason{"run", err.Error()})
 	}
 	if !r.until.After(r.now) {
 		p.reasons = append(p.reasons, Reason{"until", fmt.Sprintf("%s has passed: the faults would be stale at once", r.until)})
 	}
-	p.reasons = append(p.reasons, r.limits.problems()...)
-	p.reasons = append(p.reasons, hidden(r.faults)...)
+	p.reasons = slices.Concat(p.reasons, asked.problems(), hidden(r.faults), unequalRamps(r.faults))
 	for i, f := range r.faults {
-		if wrong := r.limits.refuses(i, f); len(wrong) > 0 {
+		if wrong := r.bounds().refuses(i, f); len(wrong) > 0 {
 			p.reasons = append(p.reasons, wrong...)
 			continue
 		}
 		p.add(i, f)
 	}
+	p.reasons = append(p.reasons, p.optIns()...)
 	if err := refused(p.reasons); err != nil {
 		return Plan{}, err
 	}
@@ -92,7 +107,11 @@ func (p *planner) refuse(i int, field string, err error) {
 func (p *planner) add(i int, f Fault) {
 	service := p.services[target(f.On)]
 	if service == nil {
-		p.refuse(i, "on", fmt.Errorf("there is no Service %s", target(f.On)))
+		kind := "Service"
+		if f.On.Host != "" {
+			kind = "ServiceEntry for host"
+		}
+		p.refuse(i, "on", fmt.Errorf("there is no %s %s", kind, target(f.On)))
 		return
 	}
 	ports, err := faultedPorts(service.Object, f.On.Port)
@@ -101,41 +120,84 @@ func (p *planner) add(i int, f Fault) {
 		return
 	}
 	if f.Site == Caller {
-		p.addCaller(i, f, len(portsOf(service.Object)) > 1)
+		p.addCaller(i, f, service, ports)
 		return
 	}
 	p.addUpstream(i, f, service, ports)
 }
 
-func (p *planner) addCaller(i int, f Fault, manyPorts bool) {
-	owner, notes, err := findOwner(p.virtualServices, f.On, p.domain)
+// addCaller plans one edit for each VirtualService by which the callers come to
+// the service, or the creation of one.
+func (p *planner) addCaller(i int, f Fault, service *unstructured.Unstructured, ports []servicePort) {
+	s := splice{
+		on: f.On, from: f.From, domain: p.domain, manyPorts: len(portsOf(service.Object)) > 1,
+		effect: f.Step(0).Effect, spot: spot{run: p.run, fault: i, port: ports[0].number, site: Caller},
+		headers: f.Headers, allTraffic: f.AllTraffic,
+		run: p.run, mark: newMark(p.until, p.by), children: delegates(p.virtualServices),
+	}
+	for _, port := range ports {
+		s.ports = append(s.ports, port.number)
+	}
+	if f.From.Gateway != "" {
+		if s.gateway = p.gateways[f.From.Gateway]; s.gateway == nil {
+			p.refuse(i, "from.gateway", fmt.Errorf("there is no Gateway %s", f.From.Gateway))
+			return
+		}
+	} else if err := shadowed(p.routes, service, f.On, f.From); err != nil {
+		p.refuse(i, "on", err)
+		return
+	}
+	owners, notes, err := findOwners(p.virtualServices, s.question())
 	if err != nil {
 		p.refuse(i, "on", err)
 		return
 	}
-	s := splice{
-		on: f.On, domain: p.domain, manyPorts: manyPorts, fault: f.Effect.istioFault(), allTraffic: f.AllTraffic,
-		run: p.run, mark: newMark(p.until, p.by), first: p.routes,
+	p.note(i, notes)
+	if len(owners) == 0 {
+		owners = []*unstructured.Unstructured{nil}
 	}
-	edit := Edit{Before: owner, Marker: routePrefix(p.run), Fault: i, splice: &s}
+	var nothing []error
+	for _, owner := range owners {
+		err := p.edit(i, f, owner, s)
+		if errors.As(err, new(nothingError)) {
+			nothing = append(nothing, err)
+		} else {
+			p.refuse(i, "on", err)
+		}
+	}
+	if len(nothing) == len(owners) {
+		p.refuse(i, "on", errors.Join(nothing...))
+	}
+}
+
+// edit plans one edit for fault i, of an owner or, without one, the creation of
+// a VirtualService.
+func (p *planner) edit(i int, f Fault, owner *unstructured.Unstructured, s splice) (err error) {
+	s.first, s.spare = p.numbers, (len(p.plan.Edits)+1)*spareRoutes
+	edit := Edit{
+		Before: owner, Marker: routePrefix(p.run), Fault: i, Signs: s.effect.signs(s.spot),
+		percent: f.Percent(), headers: f.Headers, splice: &s, rising: f,
+	}
 	if owner == nil {
 		edit.After, edit.Routes, err = s.create()
 	} else if err = p.mayEdit(owner); err == nil {
+		s.rivals = findRivals(p.virtualServices, owner, s.question())
 		edit.After, edit.Routes, err = s.into(owner)
-		err = prefixed(refOf(owner), err)
+		err = prefixed(refOf(owner).String()+": ", err)
 	}
 	if err != nil {
-		p.refuse(i, "on", err)
-		return
+		return err
 	}
-	edit.Ref = refOf(edit.After)
-	p.routes += len(edit.Routes)
+	edit.Ref, edit.highest = refOf(edit.After), highestPercent(edit.After, p.run)
+	p.numbers += len(edit.Routes)
 	p.touched[edit.Ref] = true
 	p.virtualServices = append(slices.DeleteFunc(p.virtualServices, func(vs *unstructured.Unstructured) bool {
 		return refOf(vs) == edit.Ref
 	}), edit.After)
+	p.addEquipment(i, s, edit.After)
 	p.plan.Edits = append(p.plan.Edits, edit)
-	p.note(i, notes)
+	p.note(i, neighbours(owner))
+	return nil
 }
 
 // mayEdit reports why owner is not for this run to edit.
@@ -144,12 +206,8 @@ func (p *planner) mayEdit(owner *unstructured.Unstructured) error {
 	if p.touched[ref] {
 		return nil
 	}
-	var targets []string
-	for _, f := range p.faults {
-		targets = append(targets, f.On.Namespace)
-	}
 	var errs []error
-	if text := p.limits.forbids(ref.Namespace, targets); text != "" {
+	if text := p.bounds().forbids(ref.Namespace); text != "" {
 		errs = append(errs, fmt.Errorf("%s has its routes, and %s", ref, text))
 	}
 	if carries(owner, p.run) {
@@ -160,65 +218,8 @@ func (p *planner) mayEdit(owner *unstructured.Unstructured) error {
 	return errors.Join(errs...)
 }
 
-func (p *planner) addUpstream(i int, f Fault, service *unstructured.Unstructured, ports []servicePort) {
-	pods, err := p.podsFor(f, service)
-	if err != nil {
-		p.refuse(i, "on", err)
-		return
-	}
-	var targets []filterTarget
-	var names []string
-	for _, pod := range pods {
-		t, err := targetOf(pod, ports)
-		if err != nil {
-			p.refuse(i, "on", err)
-			continue
-		}
-		targets, names = append(targets, t), append(names, t.pod)
-		p.hit[pod.GetNamespace()+"/"+t.pod] = true
-	}
-	if limit := p.limits.MaxPods; limit > 0 && len(p.hit) > limit {
-		p.refuse(i, "pods", fmt.Errorf("%d pods with a fault are above blastRadius.maxPods %d", len(p.hit), limit))
-	}
-	p.filters++
-	name := filterName(p.run, p.filters)
-	filter := newEnvoyFilter(name, p.run, f, targets)
-	m := newMark(p.until, p.by)
-	m.Created = true
-	if m.SHA, err = fingerprint(filter.Object["spec"]); err == nil {
-		err = m.put(filter, p.run)
-	}
-	p.refuse(i, "on", err)
-	p.plan.Edits = append(p.plan.Edits, Edit{Ref: refOf(filter), After: filter, Marker: name, Fault: i, Pods: names})
-}
-
-// podsFor returns the pods in whose proxies an Upstream fault is made.
-func (p *planner) podsFor(f Fault, service *unstructured.Unstructured) ([]*unstructured.Unstructured, error) {
-	labels := maps.Clone(at[object](service.Object, "spec", "selector"))
-	if len(labels) == 0 {
-		return nil, fmt.Errorf("Service %s selects no pods by label, so it cannot be told which are its own", target(f.On))
-	}
-	if f.On.Subset != "" {
-		subset, err := subsetLabels(p.destinationRules[f.On.Namespace], f.On, p.domain)
-		if err != nil {
-			return nil, err
-		}
-		maps.Copy(labels, subset)
-	}
-	return choosePods(p.pods[target(f.On)], f, labels)
-}
-
 func (p *planner) note(i int, notes []string) {
 	for _, note := range notes {
 		p.plan.Notes = append(p.plan.Notes, fmt.Sprintf("faults[%d].on: %s", i, note))
 	}
-}
-
-// prefixed puts ref before each problem in err.
-func prefixed(ref Ref, err error) error {
-	var errs []error
-	for _, problem := range problems(err) {
-		errs = append(errs, fmt.Errorf("%s: %w", ref, problem))
-	}
-	return errors.Join(errs...)
 }

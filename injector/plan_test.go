@@ -53,9 +53,9 @@ func TestPlanRefuses(t *testing.T) {
 		},
 		"a port that no route is for": {
 			objects: payments + "---\n" + spec + "metadata: {name: payments, namespace: shop}\n" +
-				"spec: {hosts: [payments], http: [{match: [{port: 81}], route: []}]}",
+				"spec: {hosts: [payments], http: [{match: [{port: 81}], route: []}, {match: [{port: 80}], redirect: {uri: /}}]}",
 			fault: Fault{On: Service{Port: 80}},
-			want:  []string{"faults[0].on: VirtualService shop/payments: none of its routes is for port 80"},
+			want:  []string{"faults[0].on: VirtualService shop/payments: none of its routes forwards requests for port 80"},
 		},
 		"no route that forwards": {
 			objects: payments + "---\n" + spec + "metadata: {name: payments, namespace: shop}\n" +
@@ -186,7 +186,7 @@ func TestPlanLeavesItsWorldAlone(t *testing.T) {
 	}
 }
 
-func TestSendsToSubset(t *testing.T) {
+func TestSendsThere(t *testing.T) {
 	const v1, v2 = "{destination: {host: payments, subset: v1}", "{destination: {host: payments, subset: v2}"
 	tests := map[string]struct {
 		route string
@@ -208,7 +208,7 @@ func TestSendsToSubset(t *testing.T) {
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			route := decodeOne(t, "{apiVersion: v1, kind: Route, route: ["+test.route+"]}")
-			meant, err := s.sendsToSubset(route.Object, "shop")
+			meant, err := s.sendsThere(route.Object, "shop")
 			if meant != test.meant || (err != nil) != test.wrong {
 				t.Errorf("%v, %v; want %v, %v", meant, err, test.meant, test.wrong)
 			}

@@ -1,7 +1,9 @@
 package injector
 
 import (
+	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 
@@ -17,21 +19,47 @@ type filterTarget struct {
 }
 
 // choosePods returns the pods an Upstream fault is made on: of the running ones
-// with the labels, the first by name. All of them when the fault says no number.
+// with the labels the first by name, as many as the fault says, or those that it
+// names, or all.
 func choosePods(found []*unstructured.Unstructured, f Fault, labels object) ([]*unstructured.Unstructured, error) {
 	chosen := slices.DeleteFunc(slices.Clone(found), func(pod *unstructured.Unstructured) bool {
 		return !isRunning(pod) || !hasLabels(pod, labels)
 	})
 	slices.SortFunc(chosen, func(a, b *unstructured.Unstructured) int { return strings.Compare(a.GetName(), b.GetName()) })
 	switch {
+	case len(f.PodNames) > 0:
+		return namedPods(chosen, f)
 	case len(chosen) == 0:
 		return nil, fmt.Errorf("no running pod belongs to %s", f.On)
 	case f.Pods > len(chosen):
 		return nil, fmt.Errorf("%d pods were asked for, %d of %s are running", f.Pods, len(chosen), f.On)
 	case f.Pods > 0:
 		chosen = chosen[:f.Pods]
+	case f.PodsPercent > 0:
+		chosen = chosen[:shareOf(len(chosen), f.PodsPercent)]
 	}
 	return chosen, nil
+}
+
+// shareOf returns percent of n, rounded up. What floating point adds to a whole
+// number does not count.
+func shareOf(n int, percent float64) int {
+	const noise = 1e-9
+	return max(1, min(n, int(math.Ceil(float64(n)*percent/100-noise))))
+}
+
+// namedPods returns those of the running pods that the fault names. Each must be
+// there.
+func namedPods(running []*unstructured.Unstructured, f Fault) ([]*unstructured.Unstructured, error) {
+	var missing []error
+	for _, name := range f.PodNames {
+		if !slices.ContainsFunc(running, func(pod *unstructured.Unstructured) bool { return pod.GetName() == name }) {
+			missing = append(missing, fmt.Errorf("no running pod %s belongs to %s", name, f.On))
+		}
+	}
+	return slices.DeleteFunc(running, func(pod *unstructured.Unstructured) bool {
+		return !slices.Contains(f.PodNames, pod.GetName())
+	}), errors.Join(missing...)
 }
 
 func isRunning(pod *unstructured.Unstructured) bool {

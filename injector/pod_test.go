@@ -88,7 +88,7 @@ spec: {host: payments.shop.svc.cluster.local, subsets: [{name: v1, labels: {vers
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			f := test.fault
-			f.On.Namespace, f.On.Name, f.Site, f.Effect = "shop", "payments", Upstream, Abort{503, 100}
+			f.On.Namespace, f.On.Name, f.Site, f.Effect = "shop", "payments", Upstream, Abort{HTTPStatus: 503, Percent: 100}
 			plan, err := planOf(t, []Fault{f}, BlastRadius{}, paymentsService+test.objects)
 			got := ""
 			if err != nil {

@@ -21,10 +21,16 @@ func (p servicePort) String() string {
 	return fmt.Sprintf("%d (%s)", p.number, p.name)
 }
 
-// portsOf returns the ports of a Service.
+// portsOf returns the ports of a Service or a ServiceEntry.
 func portsOf(service object) []servicePort {
 	var ports []servicePort
 	for _, p := range objectsAt(service, "spec", "ports") {
+		if service["kind"] == kindServiceEntry {
+			ports = append(ports, servicePort{
+				number: at[int64](p, "number"), name: at[string](p, "name"), http: speaksHTTP(at[string](p, "protocol"), false),
+			})
+			continue
+		}
 		appProtocol, declared := p["appProtocol"].(string)
 		if !declared {
 			appProtocol = at[string](p, "name")
@@ -74,8 +80,12 @@ func faultedPorts(service object, asked int) ([]servicePort, error) {
 	case len(http) > 0:
 		return http, nil
 	case len(others) > 0:
-		return nil, fmt.Errorf("port %s is not declared HTTP, so proxies do not tell its requests apart: "+
-			"if it is HTTP, name it http-… or set appProtocol: http", strings.Join(others, ", "))
+		declare := "name it http-… or set appProtocol: http"
+		if service["kind"] == kindServiceEntry {
+			declare = "set its protocol to HTTP"
+		}
+		return nil, fmt.Errorf("port %s is not declared HTTP, so proxies do not tell its requests apart: if it is HTTP, %s",
+			strings.Join(others, ", "), declare)
 	case len(known) > 0:
 		return nil, fmt.Errorf("the service has no port %d; it has %s", asked, strings.Join(known, ", "))
 	}

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -57,6 +58,16 @@ var foreignEdits = map[string]func(vs *unstructured.Unstructured, n int){
 	},
 }
 
+// anyEffects are one of each kind that a route can have.
+var anyEffects = []Effect{
+	Abort{HTTPStatus: 503, Percent: 100},
+	Delays{Steps: []DelayStep{{Fixed: time.Millisecond, Percent: 90}, {Fixed: time.Second, Percent: 9.9}}},
+	Without{Policy: Retries},
+	Without{Policy: Timeout},
+	Blackhole{Percent: 100},
+	Blackhole{Percent: 30},
+}
+
 func routesOf(vs *unstructured.Unstructured) []any { return at[[]any](vs.Object, "spec", "http") }
 
 func setRoutes(vs *unstructured.Unstructured, routes []any) {
@@ -66,7 +77,7 @@ func setRoutes(vs *unstructured.Unstructured, routes []any) {
 // userRoute returns the n-th route that is no run's, counting round and round.
 func userRoute(vs *unstructured.Unstructured, n int) object {
 	users := slices.DeleteFunc(slices.Clone(routesOf(vs)), func(r any) bool {
-		return strings.HasPrefix(at[string](r.(object), "name"), "faultline-") && r.(object)["fault"] != nil
+		return routeRun(r) != "" && at[string](r.(object), "headers", "response", "set", HeaderRun) != ""
 	})
 	if len(users) == 0 {
 		return nil
@@ -111,7 +122,7 @@ func foreignEditsSurvive(t *testing.T, start *unstructured.Unstructured, names [
 			run := []string{"aaaa", "bbbb", "cccc"}[n%3]
 			if runs[run] {
 				live = mustWithout(t, live, run)
-			} else if edited := spliceAnything(t, live, run); edited != nil {
+			} else if edited := spliceAnything(t, live, run, anyEffects[random.IntN(len(anyEffects))]); edited != nil {
 				live = edited
 			} else {
 				continue
@@ -146,7 +157,7 @@ func mustWithout(tb testing.TB, obj *unstructured.Unstructured, run string) *uns
 
 // spliceAnything puts a fault of run into vs on whatever its first host is, or
 // returns nil when that is refused.
-func spliceAnything(tb testing.TB, vs *unstructured.Unstructured, run string) *unstructured.Unstructured {
+func spliceAnything(tb testing.TB, vs *unstructured.Unstructured, run string, effect Effect) *unstructured.Unstructured {
 	tb.Helper()
 	hosts := stringsAt(vs.Object, "spec", "hosts")
 	if len(hosts) == 0 {
@@ -156,7 +167,7 @@ func spliceAnything(tb testing.TB, vs *unstructured.Unstructured, run string) *u
 	before := runtime.DeepCopyJSON(vs.Object)
 	s := splice{
 		on: Service{Namespace: vs.GetNamespace(), Name: name}, domain: DefaultClusterDomain,
-		fault: Abort{503, 100}.istioFault(), run: run, mark: newMark(testUntil, testBy),
+		effect: effect, spot: spot{run: run, port: 80, site: Caller}, run: run, mark: newMark(testUntil, testBy),
 	}
 	after, names, err := s.into(vs)
 	if asJSON(tb, vs.Object) != asJSON(tb, before) {

@@ -102,7 +102,7 @@ func (i *Injector) revertLeftovers(ctx context.Context, leftovers []Leftover) (d
 			undos = append(undos, &undo{ref: l.Ref, run: l.Run})
 		}
 	}
-	failed := i.revertAll(ctx, undos)
+	failed := i.revertAll(ctx, routesFirst(undos))
 	var held []*undo
 	for _, run := range runs {
 		lease, has := leaseOf[run]

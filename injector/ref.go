@@ -10,8 +10,10 @@ import (
 
 const (
 	istioGroup         = "networking.istio.io"
+	gatewayGroup       = "gateway.networking.k8s.io"
 	kindVirtualService = "VirtualService"
 	kindEnvoyFilter    = "EnvoyFilter"
+	kindServiceEntry   = "ServiceEntry"
 )
 
 // The resources this package reads and writes.
@@ -19,19 +21,24 @@ var (
 	virtualServices  = schema.GroupVersionResource{Group: istioGroup, Version: "v1", Resource: "virtualservices"}
 	envoyFilters     = schema.GroupVersionResource{Group: istioGroup, Version: "v1alpha3", Resource: "envoyfilters"}
 	destinationRules = schema.GroupVersionResource{Group: istioGroup, Version: "v1", Resource: "destinationrules"}
+	serviceEntries   = schema.GroupVersionResource{Group: istioGroup, Version: "v1", Resource: "serviceentries"}
+	gateways         = schema.GroupVersionResource{Group: istioGroup, Version: "v1", Resource: "gateways"}
+	httpRoutes       = schema.GroupVersionResource{Group: gatewayGroup, Version: "v1", Resource: "httproutes"}
+	grpcRoutes       = schema.GroupVersionResource{Group: gatewayGroup, Version: "v1", Resource: "grpcroutes"}
 	services         = schema.GroupVersionResource{Version: "v1", Resource: "services"}
+	kubeNamespaces   = schema.GroupVersionResource{Version: "v1", Resource: "namespaces"}
 	pods             = schema.GroupVersionResource{Version: "v1", Resource: "pods"}
 )
 
 // How objects that a run creates are named.
 var (
-	virtualServicePattern = regexp.MustCompile(`^faultline-([0-9a-f]{4,32})-.+$`)
-	envoyFilterPattern    = regexp.MustCompile(`^faultline\.([0-9a-f]{4,32})(-[0-9]+)?$`)
+	createdPattern     = regexp.MustCompile(`^faultline-([0-9a-f]{4,32})-.+$`)
+	envoyFilterPattern = regexp.MustCompile(`^faultline\.([0-9a-f]{4,32})(-[0-9]+)?$`)
 )
 
 // Ref names an object in the mesh. Refs are comparable.
 type Ref struct {
-	Kind      string // "VirtualService", "EnvoyFilter" or "Lease"
+	Kind      string // "VirtualService", "EnvoyFilter", "ServiceEntry" or "Lease"
 	Namespace string
 	Name      string
 }
@@ -50,15 +57,18 @@ func (r Ref) resource() (schema.GroupVersionResource, error) {
 		return virtualServices, nil
 	case kindEnvoyFilter:
 		return envoyFilters, nil
+	case kindServiceEntry:
+		return serviceEntries, nil
 	case kindLease:
 		return leases, nil
 	}
-	return schema.GroupVersionResource{}, fmt.Errorf("%s: faultline edits only %s and %s", r, kindVirtualService, kindEnvoyFilter)
+	return schema.GroupVersionResource{}, fmt.Errorf("%s: faultline edits only %s, %s and %s",
+		r, kindVirtualService, kindEnvoyFilter, kindServiceEntry)
 }
 
 // creator returns the run that an object of this name was created by, or "".
 func (r Ref) creator() string {
-	pattern := virtualServicePattern
+	pattern := createdPattern
 	switch r.Kind {
 	case kindEnvoyFilter:
 		pattern = envoyFilterPattern

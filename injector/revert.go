@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -109,6 +110,14 @@ func (i *Injector) revertAll(ctx context.Context, undos []*undo) (failed []*undo
 	return failed
 }
 
+// routesFirst sorts undos so that routes go before what they lead to.
+func routesFirst(undos []*undo) []*undo {
+	slices.SortStableFunc(undos, func(a, b *undo) int {
+		return strings.Compare(b.ref.Kind, a.ref.Kind) // VirtualService, ServiceEntry, EnvoyFilter
+	})
+	return undos
+}
+
 // budget gives ctx the default deadline if it has none.
 func budget(ctx context.Context) (context.Context, context.CancelFunc) {
 	if _, set := ctx.Deadline(); set {
@@ -163,6 +172,9 @@ func (i *Injector) takeOut(ctx context.Context, u *undo) (clean bool, err error)
 	case err != nil:
 		return false, fmt.Errorf("read: %w", err)
 	case !carries(live, u.run):
+		if u.doubt == nil {
+			i.disown(ctx, live, u.run) // in case somebody's write came between ours
+		}
 		return u.fenced(ctx, i, live)
 	case isWhole(live, u.run):
 		if live.GetDeletionTimestamp() != nil {
@@ -173,12 +185,21 @@ func (i *Injector) takeOut(ctx context.Context, u *undo) (clean bool, err error)
 		}
 		return false, nil
 	}
+	return i.writeWithout(ctx, u, live)
+}
+
+// writeWithout writes live without the run. clean says that the answer proves
+// it gone, so that it need not be read again.
+func (i *Injector) writeWithout(ctx context.Context, u *undo, live *unstructured.Unstructured) (clean bool, err error) {
 	after, err := without(live, u.run)
 	if err != nil {
 		return false, err
 	}
-	_, err = i.update(ctx, after)
+	stored, err := i.update(ctx, after)
 	switch {
+	case err == nil && i.disown(ctx, stored, u.run):
+		u.doubt = nil // what may have been on its way has arrived, and is out again
+		return true, nil
 	case err == nil, apierrors.IsNotFound(err):
 		return false, nil
 	case isRefusal(err) && routeless(after):

@@ -154,7 +154,7 @@ func (inj *Injection) evicted(ref Ref, live *unstructured.Unstructured, past boo
 		return evicted
 	}
 	evicted.By = lastManager(live)
-	for _, edit := range slices.Backward(inj.Edits()) {
+	for _, edit := range slices.Backward(inj.history()) {
 		if edit.Ref != ref {
 			continue
 		}
@@ -175,7 +175,7 @@ func (e Edit) missing(live *unstructured.Unstructured, run string) string {
 		return fmt.Sprintf("the mark of the run is gone (its routes are %q)", runRoutes(at[[]any](live.Object, "spec", "http"), run))
 	}
 	written, there := e.After.Object["spec"], live.Object["spec"]
-	if e.Before != nil {
+	if e.Before != nil && len(e.Routes) > 0 {
 		routes, wanted := at[[]any](live.Object, "spec", "http"), at[[]any](e.After.Object, "spec", "http")
 		if have, want := runRoutes(routes, run), runRoutes(wanted, run); !slices.Equal(have, want) {
 			return fmt.Sprintf("the run's routes are %q, not %q", have, want)

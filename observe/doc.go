@@ -1,6 +1,7 @@
 // Package observe reads what the proxies of an Istio mesh saw: which hosts they
 // sent requests to, how those fared, which hosts outlier detection took out and
-// put back, and what configuration is in force. It writes nothing.
+// put back, and what configuration is in force. It writes nothing, except that
+// [Mesh.OverrideRuntime] can switch off what a proxy does.
 //
 //	mesh, err := observe.New(cfg)
 //	...

@@ -70,15 +70,15 @@ func (e *statusError) Error() string {
 	return fmt.Sprintf("answered %s: %.*q", e.status, most, e.body)
 }
 
-// get reads path. If the tunnel turns out to be broken, it tries once more
-// over a new one.
-func (l *link) get(ctx context.Context, path string, timeout time.Duration) ([]byte, error) {
+// do asks for path, by GET or a POST that may be repeated. If the tunnel turns
+// out to be broken, it tries once more over a new one.
+func (l *link) do(ctx context.Context, method, path string, timeout time.Duration) ([]byte, error) {
 	alive, stop := until(ctx, l.closed, errClosed)
 	defer stop()
 	within, cancel := context.WithTimeoutCause(alive, timeout, timeoutError(timeout))
 	defer cancel()
 	for retried := false; ; retried = true {
-		body, used, err := l.try(within, path)
+		body, used, err := l.try(within, method, path)
 		_, answered := errors.AsType[*statusError](err)
 		switch {
 		case err == nil, answered:
@@ -100,23 +100,23 @@ func (l *link) get(ctx context.Context, path string, timeout time.Duration) ([]b
 	}
 }
 
-// try reads path once and says which tunnel it used, if it came to that.
-func (l *link) try(ctx context.Context, path string) ([]byte, tunnel, error) {
+// try asks once and says which tunnel it used, if it came to that.
+func (l *link) try(ctx context.Context, method, path string) ([]byte, tunnel, error) {
 	var used atomic.Pointer[linkConn]
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(info httptrace.GotConnInfo) {
 		if conn, ok := info.Conn.(*linkConn); ok {
 			used.Store(conn)
 		}
 	}})
-	body, err := l.roundTrip(ctx, path)
+	body, err := l.roundTrip(ctx, method, path)
 	if conn := used.Load(); conn != nil {
 		return body, conn.tunnel, err
 	}
 	return body, nil, err
 }
 
-func (l *link) roundTrip(ctx context.Context, path string) ([]byte, error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, adminURL+path, nil)
+func (l *link) roundTrip(ctx context.Context, method, path string) ([]byte, error) {
+	request, err := http.NewRequestWithContext(ctx, method, adminURL+path, nil)
 	if err != nil {
 		return nil, err
 	}

@@ -148,7 +148,7 @@ func TestGetDropsATunnelThatDoesNotAnswer(t *testing.T) {
 		}
 		echoPath(w, r)
 	})
-	_, err := m.get(t.Context(), checkout, "/a", 50*time.Millisecond)
+	_, err := m.do(t.Context(), http.MethodGet, checkout, "/a", 50*time.Millisecond)
 	want := "get /a of Pod shop/checkout-1: no answer within 50ms: context deadline exceeded"
 	if err == nil || err.Error() != want || !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("error %v, want %s", err, want)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"strings"
 	"sync"
 	"time"
@@ -68,7 +69,7 @@ func newMesh(pods corev1client.PodsGetter, dial dialFunc) *Mesh {
 // query. The first read of a proxy connects to it; a connection that broke is
 // made anew. Any status but 200 is an error. A read takes 30 seconds at most.
 func (m *Mesh) Get(ctx context.Context, p Proxy, path string) ([]byte, error) {
-	return m.get(ctx, p, path, dumpTimeout)
+	return m.do(ctx, http.MethodGet, p, path, dumpTimeout)
 }
 
 // ConfigDump returns the JSON of Envoy's /config_dump. The query is what
@@ -126,7 +127,7 @@ func (m *Mesh) state(ctx context.Context, p Proxy) (ProxyState, error) {
 	if err != nil {
 		return ProxyState{}, err
 	}
-	data, err := m.get(ctx, p, statsPath, readTimeout)
+	data, err := m.do(ctx, http.MethodGet, p, statsPath, readTimeout)
 	if err != nil {
 		return ProxyState{}, err
 	}
@@ -139,7 +140,7 @@ func (m *Mesh) state(ctx context.Context, p Proxy) (ProxyState, error) {
 
 // hosts reads the counters that every proxy has.
 func (m *Mesh) hosts(ctx context.Context, p Proxy) ([]Host, error) {
-	data, err := m.get(ctx, p, clustersPath, readTimeout)
+	data, err := m.do(ctx, http.MethodGet, p, clustersPath, readTimeout)
 	if err != nil {
 		return nil, err
 	}
@@ -150,17 +151,19 @@ func (m *Mesh) hosts(ctx context.Context, p Proxy) ([]Host, error) {
 	return hosts, nil
 }
 
-func (m *Mesh) get(ctx context.Context, p Proxy, path string, timeout time.Duration) ([]byte, error) {
+// do asks the admin of p for path.
+func (m *Mesh) do(ctx context.Context, method string, p Proxy, path string, timeout time.Duration) ([]byte, error) {
+	what := fmt.Sprintf("%s %s of %s", strings.ToLower(method), path, p)
 	if !strings.HasPrefix(path, "/") {
-		return nil, fmt.Errorf("get %q of %s: path does not begin with '/'", path, p)
+		return nil, fmt.Errorf("%s: path does not begin with '/'", what)
 	}
 	link, err := m.link(p)
 	if err != nil {
-		return nil, fmt.Errorf("get %s of %s: %w", path, p, err)
+		return nil, fmt.Errorf("%s: %w", what, err)
 	}
-	body, err := link.get(ctx, path, timeout)
+	body, err := link.do(ctx, method, path, timeout)
 	if err != nil {
-		return nil, fmt.Errorf("get %s of %s: %w", path, p, err)
+		return nil, fmt.Errorf("%s: %w", what, err)
 	}
 	return body, nil
 }

@@ -6,4 +6,11 @@
 //			Expect(report.During).To(HaveSuccessRate(AtLeast(0.99)))
 //		}, SpecTimeout(3*time.Minute))
 //	})
+//
+// The suite's package begins with
+//
+//	func TestMain(m *testing.M) { experiments.Main(m) }
+//
+// so that each run has a guard: a process that takes the run's faults out when
+// this one is killed. See [experiments.Main].
 package suites

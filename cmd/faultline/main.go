@@ -10,25 +10,39 @@ import (
 	"os/signal"
 	"slices"
 	"syscall"
+
+	"github.com/faultline-mesh/faultline/experiments"
 )
 
-func main() {
-	os.Exit(run())
-}
+func main() { experiments.Main(program{}) }
 
-func run() int {
+// program is this process where it is not the guard of another.
+type program struct{}
+
+// Run does what the arguments say and returns the exit code.
+func (program) Run() int {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	defer cancel(nil)
 	signals := make(chan os.Signal, 1)
-	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
+	signal.Notify(signals, ending()...)
 	go func() {
 		s := <-signals
 		signal.Stop(signals) // the second one ends the process at once
-		fmt.Fprintf(os.Stderr, "\nfaultline: %s: taking every fault out; press again to leave at once "+
-			"(then `faultline revert --all` finishes the job)\n", s)
+		fmt.Fprintf(os.Stderr, "\nfaultline: %s: taking every fault out; once more to leave at once, "+
+			"and the guard does it alone (see `faultline leftovers`)\n", s)
 		cancel(fmt.Errorf("interrupted by %s", s))
 	}()
 	return exitCode(newRootCommand().ExecuteContext(ctx))
+}
+
+// ending are the signals that end a command in order. Under nohup, a terminal
+// that goes away is none of them.
+func ending() []os.Signal {
+	signals := []os.Signal{syscall.SIGINT, syscall.SIGTERM}
+	if !signal.Ignored(syscall.SIGHUP) {
+		signals = append(signals, syscall.SIGHUP)
+	}
+	return signals
 }
 
 // Exit codes, as docs/cli.md explains them. Of several files the worst

@@ -14,11 +14,18 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"github.com/faultline-mesh/faultline/experiments"
 	"github.com/faultline-mesh/faultline/meshtest"
 )
 
-func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"faultline": func() { os.Exit(run()) }})
+func TestMain(m *testing.M) { experiments.Main(scripts{m}) }
+
+// scripts turns the test binary into the command where a script calls it so.
+type scripts struct{ *testing.M }
+
+func (s scripts) Run() int {
+	testscript.Main(s.M, map[string]func(){"faultline": main}) // it exits
+	return 0
 }
 
 // serial runs scripts one after the other: they share one mesh, and an
@@ -68,9 +75,19 @@ func TestMeshScripts(t *testing.T) {
 			env.Setenv("SHOP", shop)
 			env.Setenv("FAULTLINE_CACHE", filepath.Join(userCache(), "faultline"))
 			env.Setenv("HOME", env.WorkDir)
-			return mesh.Deploy(t.Context(), filepath.Join(examples, "mesh")) // as it was, whatever a script changed
+			return asItWas(t.Context(), mesh, filepath.Join(examples, "mesh"))
 		},
 	})
+}
+
+// asItWas makes good whatever a script changed.
+func asItWas(ctx context.Context, mesh *meshtest.Mesh, manifests string) error {
+	runner, err := experiments.NewRunner(mesh.Config())
+	if err != nil {
+		return err
+	}
+	_, err = runner.Release(ctx)
+	return errors.Join(err, mesh.Deploy(ctx, manifests))
 }
 
 // userCache is where the executables of the mesh are; the scripts' HOME is not
@@ -86,11 +103,15 @@ func userCache() string {
 // commands are what the scripts can do beside the usual.
 func commands(mesh *meshtest.Mesh) map[string]func(*testscript.TestScript, bool, []string) {
 	return map[string]func(*testscript.TestScript, bool, []string){
-		"exits":   exits,
-		"deploy":  func(ts *testscript.TestScript, _ bool, args []string) { deploy(ts, mesh, args) },
-		"killed":  killed,
-		"until":   until,
-		"nothing": nothing,
+		"exits":      exits,
+		"deploy":     func(ts *testscript.TestScript, _ bool, args []string) { deploy(ts, mesh, args) },
+		"killed":     killed,
+		"until":      until,
+		"nothing":    nothing,
+		"killguards": killguards, "impersonate": impersonate,
+		"istiod":  func(ts *testscript.TestScript, _ bool, args []string) { istiod(ts, mesh, args) },
+		"clean":   func(ts *testscript.TestScript, _ bool, _ []string) { clean(ts, mesh) },
+		"answers": func(ts *testscript.TestScript, _ bool, args []string) { answers(ts, mesh, args) },
 	}
 }
 

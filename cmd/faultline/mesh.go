@@ -77,6 +77,9 @@ func newMeshCommand() *cobra.Command {
 }
 
 func (f *meshFlags) up(cmd *cobra.Command) (err error) {
+	if err := there(f.manifests); err != nil {
+		return err
+	}
 	if f.detach {
 		return f.upDetached(cmd)
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -19,6 +20,27 @@ type cluster struct {
 	kubeconfig, context, namespace string
 }
 
+// reached adds the flags that say which cluster to a command that needs one.
+func (c *cluster) reached(cmd *cobra.Command) *cobra.Command {
+	cmd.Flags().StringVar(&c.kubeconfig, "kubeconfig", "", "kubeconfig file (default: $KUBECONFIG, then ~/.kube/config)")
+	cmd.Flags().StringVar(&c.context, "context", "", "context of the kubeconfig")
+	return cmd
+}
+
+// scoped adds the flag that says which namespace as well.
+func (c *cluster) scoped(cmd *cobra.Command) *cobra.Command {
+	cmd.Flags().StringVarP(&c.namespace, "namespace", "n", "", "namespace to look in (default: all)")
+	return c.reached(cmd)
+}
+
+// namespaces are those to look in; none stands for all.
+func (c *cluster) namespaces() []string {
+	if c.namespace == "" {
+		return nil
+	}
+	return []string{c.namespace}
+}
+
 func newRootCommand() *cobra.Command {
 	c := &cluster{}
 	root := &cobra.Command{
@@ -31,12 +53,9 @@ Exit codes: 0 held, 1 deviated, 2 bad input (nothing was written), 3 halted,
 4 NOT REVERTED (a fault is left; the commands that finish the job are printed), 5 inconclusive.`,
 		SilenceUsage: true, SilenceErrors: true,
 	}
-	flags := root.PersistentFlags()
-	flags.StringVar(&c.kubeconfig, "kubeconfig", "", "kubeconfig file (default: $KUBECONFIG, then ~/.kube/config)")
-	flags.StringVar(&c.context, "context", "", "context of the kubeconfig")
-	flags.StringVarP(&c.namespace, "namespace", "n", "", "namespace to look in (default: all)")
 	root.AddCommand(
-		newRunCommand(c), newPlanCommand(c), newLeftoversCommand(c), newRevertCommand(c), newMeshCommand(),
+		c.reached(newRunCommand(c)), c.reached(newPlanCommand(c)), c.reached(newInjectCommand(c)),
+		c.scoped(newLeftoversCommand(c)), c.scoped(newRevertCommand(c)), c.scoped(newHaltCommand(c)), newMeshCommand(),
 		&cobra.Command{
 			Use: "version", Short: "Print the version", Args: cobra.NoArgs,
 			Run: func(cmd *cobra.Command, _ []string) { fmt.Fprintln(cmd.OutOrStdout(), "faultline", version) },
@@ -51,8 +70,11 @@ func (c *cluster) config(ctx context.Context) (*rest.Config, error) {
 	rules.ExplicitPath = c.kubeconfig
 	overrides := &clientcmd.ConfigOverrides{CurrentContext: c.context}
 	config, err := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules, overrides).ClientConfig()
+	if clientcmd.IsEmptyConfig(err) {
+		err = fmt.Errorf("there is none in %s", strings.Join(rules.GetLoadingPrecedence(), ", "))
+	}
 	if err != nil {
-		return nil, fmt.Errorf("kubeconfig: %w; say which with --kubeconfig, or start a mesh with `faultline mesh up`", err)
+		return nil, fmt.Errorf("kubeconfig: %w; say which with --kubeconfig or $KUBECONFIG, or start a mesh with `faultline mesh up`", err)
 	}
 	config.QPS, config.Burst = 200, 400
 	return config, reachable(ctx, config)

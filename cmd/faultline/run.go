@@ -57,7 +57,7 @@ func (f *runFlags) run(cmd *cobra.Command, files []string) error {
 		return errors.New("-f and --image deploy to a mesh of this machine; they need --local")
 	}
 	all, err := manifest.Load(files...)
-	if err != nil {
+	if err = errors.Join(err, there(f.manifests)); err != nil {
 		return err
 	}
 	ctx := cmd.Context()
@@ -79,6 +79,17 @@ func (f *runFlags) run(cmd *cobra.Command, files []string) error {
 		return &codeError{code}
 	}
 	return nil
+}
+
+// there complains about manifests that are not there, before a mesh is started for
+// them.
+func there(manifests []string) error {
+	var errs []error
+	for _, path := range manifests {
+		_, err := os.Stat(path)
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
 }
 
 // mesh returns the cluster to run on: the kubeconfig's, or one of this machine.

@@ -16,6 +16,10 @@ import (
 	"github.com/faultline-mesh/faultline/suites"
 )
 
+// With this every run has a guard, which takes the faults out even if this process
+// is killed.
+func TestMain(m *testing.M) { experiments.Main(m) }
+
 func TestShop(t *testing.T) {
 	RegisterFailHandler(Fail)
 	RunSpecs(t, "shop")

@@ -1,7 +1,6 @@
 package gotest
 
 import (
-	"os"
 	"testing"
 	"time"
 
@@ -19,8 +18,11 @@ import (
 // cluster is where the experiments run: any kubeconfig would do.
 var cluster *rest.Config
 
+// With experiments.Main every run has a guard, which takes the faults out even if
+// this process is killed. On a cluster, experiments.Main(m) is all there is to it;
+// here the tests have a mesh of this machine around them.
 func TestMain(m *testing.M) {
-	os.Exit(shopmesh.Main(m, func(mesh *meshtest.Mesh) { cluster = mesh.Config() }))
+	experiments.Main(shopmesh.Around(m, func(mesh *meshtest.Mesh) { cluster = mesh.Config() }))
 }
 
 // checkout is the shop as its customers reach it.

@@ -61,8 +61,10 @@ func TestPlaces(t *testing.T) {
 		want []string
 	}{
 		{"URL", []string{"spec.load.url"}},
-		{"fixed", []string{"spec.faults[].delay.fixed"}},
-		{"percent", []string{"spec.faults[].delay.percent", "spec.faults[].abort.percent"}},
+		{"fixed", []string{"spec.faults[].delay.fixed", "spec.faults[].delays.steps[].fixed"}},
+		{"percent", []string{
+			"spec.faults[].delay.percent", "spec.faults[].delays.steps[].percent", "spec.faults[].abort.percent", "spec.faults[].blackhole.percent",
+		}},
 		{"colour", nil},
 	}
 	for _, test := range tests {

@@ -14,8 +14,11 @@ import (
 // effects are the kinds of failure, of which a fault names one. Each is a
 // pointer to a type that has a method effect.
 type effects struct {
-	Delay *delay `yaml:"delay"`
-	Abort *abort `yaml:"abort"`
+	Delay     *delay     `yaml:"delay"`
+	Delays    *delays    `yaml:"delays"`
+	Abort     *abort     `yaml:"abort"`
+	Blackhole *blackhole `yaml:"blackhole"`
+	Without   *without   `yaml:"without"`
 }
 
 type delay struct {
@@ -23,17 +26,68 @@ type delay struct {
 	Percent percentage `yaml:"percent,required"` // of 0, Istio would inject nothing, and nobody would notice
 }
 
+type delays struct {
+	Steps []delayStep `yaml:"steps,required" want:"a list of delays, each with fixed and percent"`
+}
+
+type delayStep struct {
+	Fixed   duration   `yaml:"fixed,required"`
+	Percent percentage `yaml:"percent,required"`
+}
+
 type abort struct {
-	HTTPStatus mockStatus `yaml:"httpStatus,required"`
-	Percent    percentage `yaml:"percent,required"`
+	HTTPStatus *mockStatus `yaml:"httpStatus"`
+	GRPCStatus *grpcStatus `yaml:"grpcStatus"`
+	Percent    percentage  `yaml:"percent,required"`
+}
+
+type blackhole struct {
+	Percent percentage `yaml:"percent,required"`
+}
+
+type without struct {
+	Policy policyName `yaml:"policy,required"`
 }
 
 func (d delay) effect() injector.Effect {
 	return injector.Delay{Fixed: time.Duration(d.Fixed), Percent: float64(d.Percent)}
 }
 
+func (d delays) effect() injector.Effect {
+	var effect injector.Delays
+	for _, s := range d.Steps {
+		effect.Steps = append(effect.Steps, injector.DelayStep{Fixed: time.Duration(s.Fixed), Percent: float64(s.Percent)})
+	}
+	return effect
+}
+
 func (a abort) effect() injector.Effect {
-	return injector.Abort{HTTPStatus: int(a.HTTPStatus), Percent: float64(a.Percent)}
+	effect := injector.Abort{Percent: float64(a.Percent)}
+	if a.HTTPStatus != nil {
+		effect.HTTPStatus = int(*a.HTTPStatus)
+	}
+	if a.GRPCStatus != nil {
+		effect.GRPCStatus = string(*a.GRPCStatus)
+	}
+	return effect
+}
+
+func (a abort) check() string {
+	switch {
+	case a.HTTPStatus != nil && a.GRPCStatus != nil:
+		return "found httpStatus and grpcStatus, want one of them; write two faults for both"
+	case a.HTTPStatus == nil && a.GRPCStatus == nil:
+		return "names none of httpStatus, grpcStatus; want one"
+	}
+	return ""
+}
+
+func (b blackhole) effect() injector.Effect {
+	return injector.Blackhole{Percent: float64(b.Percent)}
+}
+
+func (w without) effect() injector.Effect {
+	return injector.Without{Policy: injector.Policy(w.Policy)}
 }
 
 func (e effects) check() string {

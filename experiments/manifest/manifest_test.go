@@ -67,6 +67,12 @@ spec:
     abort:
       httpStatus: 503
       percent: 100
+    ramp: [0.5, 20]
+  - {on: {namespace: bank, service: a}, site: caller, abort: {grpcStatus: UNAVAILABLE, percent: 5}}
+  - {on: {namespace: bank, service: b}, site: caller, delays: {steps: [{fixed: 50ms, percent: 95}, {fixed: 2s, percent: 5}]}}
+  - {on: {namespace: bank, service: c}, site: caller, blackhole: {percent: 50}}
+  - {on: {namespace: bank, service: d}, site: caller, without: {policy: retries}}
+  - {on: {namespace: bank, service: e}, site: caller, without: {policy: timeout}}
   load:
     url: http://shop.example/checkout
     connectTo: 127.0.0.1:8080
@@ -97,6 +103,10 @@ spec:
   recovery: 1h
 `
 
+func inBank(service string, effect injector.Effect) injector.Fault {
+	return injector.Fault{On: injector.Service{Namespace: "bank", Name: service}, Effect: effect, Site: injector.Caller}
+}
+
 func TestEveryFieldIsRead(t *testing.T) {
 	all := read(t, everything)
 	if len(all) != 1 || all[0].File != "file.yaml" {
@@ -114,8 +124,13 @@ func TestEveryFieldIsRead(t *testing.T) {
 			{
 				On:     injector.Service{Namespace: "shop", Name: "inventory"},
 				Effect: injector.Abort{HTTPStatus: 503, Percent: 100},
-				Site:   injector.Caller,
+				Site:   injector.Caller, Ramp: []float64{0.5, 20},
 			},
+			inBank("a", injector.Abort{GRPCStatus: "UNAVAILABLE", Percent: 5}),
+			inBank("b", injector.Delays{Steps: []injector.DelayStep{{Fixed: 50 * time.Millisecond, Percent: 95}, {Fixed: 2 * time.Second, Percent: 5}}}),
+			inBank("c", injector.Blackhole{Percent: 50}),
+			inBank("d", injector.Without{Policy: injector.Retries}),
+			inBank("e", injector.Without{Policy: injector.Timeout}),
 		},
 		Load: loadgen.Load{
 			URL: "http://shop.example/checkout", ConnectTo: "127.0.0.1:8080", Method: "POST",

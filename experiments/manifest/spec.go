@@ -2,6 +2,9 @@ package manifest
 
 import (
 	"fmt"
+	"reflect"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/faultline-mesh/faultline/experiments"
@@ -45,8 +48,9 @@ type fault struct {
 	On   target   `yaml:"on"`
 	Site siteName `yaml:"site,required"`
 	effects
-	Pods       number `yaml:"pods"`
-	AllTraffic flag   `yaml:"allTraffic"`
+	Ramp       []percentage `yaml:"ramp"`
+	Pods       number       `yaml:"pods"`
+	AllTraffic flag         `yaml:"allTraffic"`
 }
 
 type target struct {
@@ -101,12 +105,16 @@ func (d document) experiment() experiments.Experiment {
 
 func (f fault) fault() injector.Fault {
 	effect, _ := f.effect()
+	var ramp []float64
+	for _, percent := range f.Ramp {
+		ramp = append(ramp, float64(percent))
+	}
 	return injector.Fault{
 		On: injector.Service{
 			Namespace: string(f.On.Namespace), Name: string(f.On.Service),
 			Port: int(f.On.Port), Subset: string(f.On.Subset),
 		},
-		Effect: effect, Site: injector.Site(f.Site), Pods: int(f.Pods), AllTraffic: bool(f.AllTraffic),
+		Effect: effect, Ramp: ramp, Site: injector.Site(f.Site), Pods: int(f.Pods), AllTraffic: bool(f.AllTraffic),
 	}
 }
 
@@ -148,15 +156,18 @@ func textMap(texts map[string]text) map[string]string {
 // those of Go.
 func (d document) yamlPath(field string) string {
 	for i, f := range d.Spec.Faults {
-		prefix := fmt.Sprintf("faults[%d]", i)
+		prefix := fmt.Sprintf("faults[%d].", i)
+		within, ofThis := strings.CutPrefix(field, prefix)
+		own := within[:strings.IndexAny(within+".", ".[")]
 		_, effect := f.effect()
-		switch field {
-		case prefix + ".on.name":
-			field = prefix + ".on.service"
-		case prefix + ".effect":
-			field = prefix
-		case prefix + ".percent", prefix + ".fixed", prefix + ".httpStatus":
-			field = prefix + "." + effect + field[len(prefix):]
+		switch {
+		case !ofThis:
+		case within == "on.name":
+			field = prefix + "on.service"
+		case within == "effect":
+			field = strings.TrimSuffix(prefix+effect, ".")
+		case effect != "" && !slices.Contains(names(fieldsOf(reflect.ValueOf(&f).Elem())), own):
+			field = prefix + effect + "." + within
 		}
 	}
 	return "spec." + field

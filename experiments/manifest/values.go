@@ -2,7 +2,9 @@ package manifest
 
 import (
 	"math"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"go.yaml.in/yaml/v3"
@@ -24,6 +26,8 @@ type (
 	text       string
 	flag       bool
 	siteName   injector.Site
+	policyName injector.Policy
+	grpcStatus string // name of a gRPC failure
 
 	duration   time.Duration
 	percentage float64 // of requests
@@ -40,7 +44,7 @@ type (
 
 // All there are.
 var _ = [...]value{
-	new(apiVersion), new(kind), new(text), new(flag), new(siteName),
+	new(apiVersion), new(kind), new(text), new(flag), new(siteName), new(policyName), new(grpcStatus),
 	new(duration), new(percentage), new(share), new(ratio), new(perSecond),
 	new(count), new(number), new(port), new(mockStatus), new(seenStatus),
 }
@@ -53,6 +57,14 @@ func (*flag) want() string       { return "true or false" }
 func (*siteName) want() string {
 	return `"caller" (in the callers' proxies: tests their code) or "upstream" ` +
 		`(in the service's own proxies: tests timeouts, retries and ejection of the mesh)`
+}
+
+func (*policyName) want() string {
+	return `"retries" or "timeout", which the run's requests then do without`
+}
+
+func (*grpcStatus) want() string {
+	return "the name of a gRPC failure: " + strings.Join(injector.GRPCFailures(), ", ")
 }
 
 func (*duration) want() string   { return "a duration above 0, such as 10s or 200ms" }
@@ -95,6 +107,24 @@ func (v *siteName) read(n *yaml.Node) string {
 		}
 	}
 	return found(n)
+}
+
+func (v *policyName) read(n *yaml.Node) string {
+	for _, policy := range []injector.Policy{injector.Retries, injector.Timeout} {
+		if n.Kind == yaml.ScalarNode && n.Value == policy.String() {
+			*v = policyName(policy)
+			return ""
+		}
+	}
+	return found(n)
+}
+
+func (v *grpcStatus) read(n *yaml.Node) string {
+	if n.ShortTag() != "!!str" || !slices.Contains(injector.GRPCFailures(), n.Value) {
+		return found(n)
+	}
+	*v = grpcStatus(n.Value)
+	return ""
 }
 
 func (v *duration) read(n *yaml.Node) string {

@@ -31,7 +31,7 @@ var (
 )
 
 func TestMain(m *testing.M) {
-	os.Exit(shopmesh.Main(m, func(shop *meshtest.Mesh) { mesh, cluster = shop, shop.Config() }))
+	experiments.Main(shopmesh.Around(m, func(shop *meshtest.Mesh) { mesh, cluster = shop, shop.Config() }))
 }
 
 // inventoryDown is an experiment whose fault is always in force and fires, and

@@ -41,9 +41,20 @@ func Start(ctx context.Context) (mesh *meshtest.Mesh, stop func() error, err err
 	return mesh, stop, mesh.Deploy(ctx, filepath.Join(shopDir(), "mesh"))
 }
 
-// Main is a TestMain's work: it starts the shop, hands the mesh to use, runs the
-// tests, ends the mesh, and returns the exit code.
-func Main(tests interface{ Run() int }, use func(*meshtest.Mesh)) (code int) {
+// Around returns tests with a shop around them, for experiments.Main: its Run
+// starts the shop, hands the mesh to use, runs the tests, ends the mesh, and
+// returns the exit code.
+func Around(tests interface{ Run() int }, use func(*meshtest.Mesh)) interface{ Run() int } {
+	return &around{tests, use}
+}
+
+type around struct {
+	tests interface{ Run() int }
+	use   func(*meshtest.Mesh)
+}
+
+// Run does what Around says.
+func (a *around) Run() (code int) {
 	mesh, stop, err := Start(context.Background())
 	defer func() {
 		if err := stop(); err != nil {
@@ -55,8 +66,8 @@ func Main(tests interface{ Run() int }, use func(*meshtest.Mesh)) (code int) {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	use(mesh)
-	return tests.Run()
+	a.use(mesh)
+	return a.tests.Run()
 }
 
 // shopDir is where the shop's sources and manifests are.
