@@ -65,7 +65,7 @@ func revertsWithMark(t *testing.T, edit Edit, annotation string) {
 // reverting one must not hide the other.
 func TestMarksThatSomebodyDeleted(t *testing.T) {
 	start := decodeOne(t, paymentsRoutes)
-	live := spliceAnything(t, spliceAnything(t, start, "aaaa"), "bbbb")
+	live := spliceAnything(t, spliceAnything(t, start, "aaaa", Abort{HTTPStatus: 503, Percent: 100}), "bbbb", Abort{HTTPStatus: 503, Percent: 100})
 	live.SetAnnotations(start.GetAnnotations())
 	live = mustWithout(t, live, "aaaa")
 	found := leftoversOn(live)
