@@ -11,6 +11,8 @@ CONTROLPLANE := meshtest/controlplane
 
 PKG ?= ./...
 TESTFLAGS ?=
+N ?= 2000
+FUZZTIME ?= 60s
 BENCHFLAGS ?= -benchmem
 # The race detector needs a C compiler; without one the tests run and say so.
 RACE = $(shell command -v "$$(go env CC)" >/dev/null && echo -race)
@@ -58,6 +60,17 @@ bench: ## every benchmark
 	@packages=$$(grep -rlE --include='*_test.go' '^func Benchmark' . | xargs -r -n1 dirname | sort -u); \
 	if [[ -z $$packages ]]; then echo "there are no benchmarks"; exit; fi; \
 	go test -run '^$$' -bench . $(BENCHFLAGS) $$packages
+
+.PHONY: crash
+crash: assets ## kill N processes (2000) in inject, hold and revert, and look what is left
+	go test -count=1 -timeout 2h -run '^TestCrash$$' -v ./internal/crash -args -crash.n $(N)
+
+.PHONY: fuzz
+fuzz: ## every fuzz target, each for FUZZTIME (60s)
+	@grep -roE --include='*_test.go' '^func Fuzz[[:alnum:]]+' . | while IFS=: read -r file target; do \
+		echo "$$(dirname "$$file") $${target#func }"; \
+		go test -run '^$$' -fuzz "^$${target#func }$$" -fuzztime $(FUZZTIME) "$$(dirname "$$file")" </dev/null; \
+	done
 
 .PHONY: lint
 lint: $(GOLANGCI) ## the linters of .golangci.yml, formatting, go.mod

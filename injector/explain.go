@@ -24,6 +24,9 @@ func explain(err error, u *undo) error {
 	case errors.Is(err, context.DeadlineExceeded):
 		return fmt.Errorf("revert %s: %w (when everything else is answered, the API server may be waiting for a webhook that hangs: "+
 			"is istiod, which validates Istio's objects, alive?)", u.ref, err)
+	case u.bare && isRefusal(err):
+		return fmt.Errorf("revert %s: %w\n  nothing but routes of run %s is in it, and Istio takes no VirtualService without routes: "+
+			"delete it, or give it a route of your own and revert again", u.ref, err, u.run)
 	case strings.Contains(text, "denied the request"), strings.Contains(text, "denied request"):
 		return fmt.Errorf("revert %s: %w\n  a policy of the cluster refuses the object as it would be without run %s", u.ref, err, u.run)
 	case apierrors.IsForbidden(err), apierrors.IsUnauthorized(err):

@@ -25,7 +25,7 @@ func (p *planner) optIns() []Reason {
 		if found := p.namespaces[namespace]; found != nil {
 			labels = found.GetLabels()
 		}
-		if text := p.limits.unlabelled(namespace, labels); text != "" {
+		if text := p.bounds.unlabelled(namespace, labels); text != "" {
 			reasons = append(reasons, Reason{fmt.Sprintf("faults[%d].on", edit.Fault), text})
 		}
 	}
@@ -37,7 +37,8 @@ func (p *planner) optIns() []Reason {
 // edits that the injection made before. It reads the namespace when that has to
 // opt in, and nothing else.
 func (i *Injector) permitted(ctx context.Context, limits BlastRadius, written []Edit, edit Edit) error {
-	if err := (bounds{limits, i.root}).permit(edit.splice, written, edit); err != nil {
+	b := bounds{limits, i.root}
+	if err := b.permit(written, edit); err != nil {
 		return err
 	}
 	if limits.NamespaceLabel == "" {
@@ -50,14 +51,14 @@ func (i *Injector) permitted(ctx context.Context, limits BlastRadius, written []
 	case namespace == nil:
 		return fmt.Errorf("there is no namespace %s", edit.After.GetNamespace())
 	}
-	if text := limits.unlabelled(namespace.GetName(), namespace.GetLabels()); text != "" {
+	if text := b.unlabelled(namespace.GetName(), namespace.GetLabels()); text != "" {
 		return errors.New(text)
 	}
 	return nil
 }
 
 // permit is permitted, as far as it takes no look at the cluster.
-func (b bounds) permit(s *splice, written []Edit, edit Edit) error {
+func (b bounds) permit(written []Edit, edit Edit) error {
 	var errs []error
 	refuse := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
 	after := edit.After
@@ -68,7 +69,7 @@ func (b bounds) permit(s *splice, written []Edit, edit Edit) error {
 		refuse("%s", text)
 	}
 	run := runOf(edit)
-	if s != nil && s.gateway == nil && slices.Contains(stringsAt(after.Object, "spec", "hosts"), "*") {
+	if s := edit.splice; s != nil && s.gateway == nil && slices.Contains(stringsAt(after.Object, "spec", "hosts"), "*") {
 		refuse(`its host "*" stands for everything`)
 	}
 	if limit := b.MaxPercent; limit > 0 {

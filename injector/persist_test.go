@@ -262,7 +262,7 @@ func TestNothingButTheRunsRoutes(t *testing.T) {
 			return nil
 		}
 		err := injection.Revert(t.Context())
-		want := "nothing but routes of the run is in it, and Istio takes no VirtualService without routes: delete it, or give it a route of your own"
+		want := "nothing but routes of run 7f3a is in it, and Istio takes no VirtualService without routes: delete it, or give it a route of your own"
 		if !strings.Contains(fmt.Sprint(err), want) {
 			t.Errorf("%v\nwant %s", err, want)
 		}

@@ -70,6 +70,7 @@ type undo struct {
 	trouble  error // what the last try met
 	returns  int   // how often it was taken out
 	refusals int   // how often in a row the API server did not know us
+	bare     bool  // without the run, it is a VirtualService that has no routes
 }
 
 // doubt is about a write of ours that nobody answered: it may still be on its
@@ -195,6 +196,7 @@ func (i *Injector) writeWithout(ctx context.Context, u *undo, live *unstructured
 	if err != nil {
 		return false, err
 	}
+	u.bare = routeless(after)
 	stored, err := i.update(ctx, after)
 	switch {
 	case err == nil && i.disown(ctx, stored, u.run):
@@ -202,9 +204,6 @@ func (i *Injector) writeWithout(ctx context.Context, u *undo, live *unstructured
 		return true, nil
 	case err == nil, apierrors.IsNotFound(err):
 		return false, nil
-	case isRefusal(err) && routeless(after):
-		return false, fmt.Errorf("update: %w\n  nothing but routes of the run is in it, and Istio takes no VirtualService without routes: "+
-			"delete it, or give it a route of your own and revert again", err)
 	}
 	return false, fmt.Errorf("update: %w", err)
 }

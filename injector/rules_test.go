@@ -65,6 +65,19 @@ metadata: {name: shop, labels: {faultline.dev/allowed: "true"}}
 					"; create envoyfilters; get envoyfilters; watch envoyfilters; delete envoyfilters",
 			},
 		},
+		"a blackhole that rises, beside a filter that does": {
+			faults: []Fault{
+				{On: onPayments, Site: Caller, Effect: Blackhole{Percent: 100}, Ramp: []float64{5}},
+				{On: onPayments, Site: Upstream, Effect: abort, Ramp: []float64{5}},
+			},
+			objects: []string{payments},
+			want: map[string]string{
+				"shop": "get services payments; list pods; " + owners + "; " + marks + "; " + lease +
+					"; create serviceentries; get serviceentries; watch serviceentries; delete serviceentries" +
+					"; create virtualservices; get virtualservices; watch virtualservices; delete virtualservices; update virtualservices" +
+					"; create envoyfilters; get envoyfilters; watch envoyfilters; delete envoyfilters; update envoyfilters",
+			},
+		},
 		"nothing": {want: map[string]string{}},
 	} {
 		t.Run(name, func(t *testing.T) {

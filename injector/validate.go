@@ -49,28 +49,28 @@ func (b bounds) refuses(i int, f Fault) []Reason {
 
 func (b bounds) refuseTarget(f Fault, refuse refuser) {
 	on := f.On
-	name := func(field, value string) {
+	name := func(field, value, what string) {
 		if value == "" {
-			refuse(field, "is missing")
+			refuse(field, "is missing%s", what)
 		} else if text := wrongName(value); text != "" {
 			refuse(field, "%q: %s", value, text)
 		}
 	}
-	name("on.namespace", on.Namespace)
+	name("on.namespace", on.Namespace, "")
 	switch {
 	case on.Host == "":
-		name("on.name", on.Name)
+		name("on.name", on.Name, ", and so is host: a Service's name or a ServiceEntry's host is needed")
 	case on.Name != "":
 		refuse("on.host", "goes without a name: it is the host of a ServiceEntry, the name that of a Service")
 	case strings.HasPrefix(on.Host, "*"):
 		refuse("on.host", "%q stands for many services: name one of them, with a ServiceEntry of its own", on.Host)
-	case wrongHost(on.Host) != "" || !strings.Contains(on.Host, "."):
+	case wrongHost(strings.ToLower(on.Host)) != "" || !strings.Contains(on.Host, "."):
 		refuse("on.host", "%q is not a whole host name, such as api.example.com", on.Host)
 	case f.Site == Upstream:
 		refuse("on.host", "a ServiceEntry has no pods to make the fault in: use the caller site")
 	}
 	if on.Subset != "" {
-		name("on.subset", on.Subset)
+		name("on.subset", on.Subset, "")
 	}
 	if on.Port < 0 || on.Port > 65535 {
 		refuse("on.port", "%d is not a port", on.Port)
@@ -203,7 +203,7 @@ func wrongName(text string) string {
 
 // wrongHost says why text is no host, and names no pod or Gateway, or "".
 func wrongHost(text string) string {
-	return strings.Join(validation.IsDNS1123Subdomain(strings.ToLower(text)), "; ")
+	return strings.Join(validation.IsDNS1123Subdomain(text), "; ")
 }
 
 // wrongLabel says why name and value are no label, or "".

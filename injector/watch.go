@@ -171,8 +171,11 @@ func (inj *Injection) evicted(ref Ref, live *unstructured.Unstructured, past boo
 
 // missing says what of the edit is not on live, or "".
 func (e Edit) missing(live *unstructured.Unstructured, run string) string {
+	if !carries(live, run) {
+		return "nothing of the run is left"
+	}
 	if _, marked, _ := markOf(live, run); !marked {
-		return fmt.Sprintf("the mark of the run is gone (its routes are %q)", runRoutes(at[[]any](live.Object, "spec", "http"), run))
+		return "the mark of the run is gone, which says how to undo it"
 	}
 	written, there := e.After.Object["spec"], live.Object["spec"]
 	if e.Before != nil && len(e.Routes) > 0 {

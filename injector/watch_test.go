@@ -37,7 +37,13 @@ var evictions = map[string]struct {
 				}
 			})
 		},
-		`the mark of the run is gone (its routes are []) (last changed by "argocd")`,
+		`nothing of the run is left (last changed by "argocd")`,
+	},
+	"the mark is removed": {
+		paymentsVS, func(c *cluster) {
+			c.change(paymentsVS, func(vs *unstructured.Unstructured) { vs.SetAnnotations(nil) })
+		},
+		"the mark of the run is gone, which says how to undo it",
 	},
 	"the routes are removed": {
 		paymentsVS, func(c *cluster) { c.change(paymentsVS, dropRoutes) },
@@ -311,6 +317,41 @@ func TestOurOwnNextWriteIsNoEviction(t *testing.T) {
 		}
 		if err := injection.place(t.Context(), injection.Edits()[0]); err == nil {
 			t.Error("something was written after the revert")
+		}
+	})
+}
+
+// TestAStepIsNoEviction climbs a ramp on watched objects, of both kinds; what
+// comes from the past of the watch is no eviction either.
+func TestAStepIsNoEviction(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster(t, payments, paymentsRoutes)
+		in := c.injector()
+		injection, err := in.Inject(t.Context(), c.plan(in, testRun, rising()...))
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := injection.Context(t.Context())
+		defer cancel()
+		synctest.Wait()
+		for n := 1; n <= 2; n++ {
+			if err := injection.Step(t.Context(), n); err != nil {
+				t.Fatal(err)
+			}
+			if n == 1 {
+				<-time.After(5 * time.Second)
+			}
+		}
+		<-time.After(5 * time.Second)
+		if ctx.Err() != nil {
+			t.Errorf("ended: %v", context.Cause(ctx))
+		}
+		c.change(ourFilter, func(filter *unstructured.Unstructured) {
+			at[object](filter.Object, "spec")["configPatches"] = []any{}
+		})
+		expectEviction(t, ctx, ourFilter, "what the run put in was changed")
+		if err := injection.Revert(t.Context()); err != nil {
+			t.Error(err)
 		}
 	})
 }

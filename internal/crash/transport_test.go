@@ -209,6 +209,10 @@ var troubles = []trouble{
 		}
 		return resp, err
 	}},
+	{name: "never answered", once: true, meet: func(_ *troubled, q *http.Request, _ http.RoundTripper) (*http.Response, error) {
+		<-q.Context().Done()
+		return nil, context.Cause(q.Context())
+	}},
 	{name: "404 of a proxy on the way", meet: func(_ *troubled, q *http.Request, _ http.RoundTripper) (*http.Response, error) {
 		resp := refusal(q, http.StatusNotFound, "NotFound")
 		resp.Header.Set("Content-Type", "text/html")
