@@ -93,7 +93,8 @@ func (n needs) write(plan Plan) {
 		case !created[edit.Ref]:
 			n.add(namespace, resource, edit.Ref.Name, "get", "watch", "update")
 		}
-		if created[edit.Ref] && (edit.Before != nil || len(edit.rising.Ramp) > 0) {
+		rises := len(edit.rising.Ramp) > 0 && len(edit.Signs) > 0
+		if created[edit.Ref] && (edit.Before != nil || rises) {
 			n.add(namespace, resource, "", "update") // by a second edit, or a step of the ramp
 		}
 	}
