@@ -8,8 +8,13 @@ import (
 
 func TestAppendJSON(t *testing.T) {
 	values := []any{
-		nil, true, "", "plain", `"quoted" \`, "a<b>&c", "é\u2028\x00\xff", int64(-7), 1.5, 1e21, []any{}, []any(nil), object{}, object(nil),
-		object{"b": int64(1), "a": []any{nil, object{"<": "&"}}}, []string{"other types", "too"},
+		nil, true, "", "plain", `"quoted" \`, "a<b>&c", "é\u2028\x00\xff", int64(-7), 1.5, 1e21,
+		[]any{},
+		[]any(nil),
+		object{},
+		object(nil),
+		object{"b": int64(1), "a": []any{nil, object{"<": "&"}}},
+		[]string{"other types", "too"},
 	}
 	for seed := range uint64(200) {
 		values = append(values, generator{rand.New(rand.NewPCG(seed, 6))}.virtualService().Object)
