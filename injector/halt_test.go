@@ -238,7 +238,7 @@ func TestARunEndsWithAHalt(t *testing.T) {
 		}
 		later, cancelLater := injection.Context(t.Context())
 		defer cancelLater()
-		if <-later.Done(); context.Cause(later) != context.Cause(ctx) {
+		if <-later.Done(); !errors.Is(context.Cause(later), context.Cause(ctx)) {
 			t.Errorf("a later context: %v", context.Cause(later))
 		}
 		<-time.After(5 * time.Second) // whoever is halted is alive until it has reverted

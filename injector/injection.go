@@ -6,9 +6,6 @@ import (
 	"fmt"
 	"slices"
 	"sync"
-
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 )
 
 // Injection is a run's faults as they were written. Whoever has one must call
@@ -37,9 +34,6 @@ type Injection struct {
 	doubt   map[Ref]*doubt
 }
 
-// errOver is why nothing is written any more.
-var errOver = errors.New("the run is being reverted")
-
 func (i *Injector) newInjection(ctx context.Context, plan Plan) *Injection {
 	inj := &Injection{injector: i, run: plan.Run, limits: plan.Limits, doubt: map[Ref]*doubt{}}
 	ctx = context.WithoutCancel(ctx)
@@ -60,9 +54,6 @@ func (i *Injector) Inject(ctx context.Context, plan Plan) (*Injection, error) {
 	if len(plan.Edits) == 0 {
 		return inj, nil
 	}
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	defer context.AfterFunc(inj.trouble, func() { cancel(context.Cause(inj.trouble)) })()
 	if err := i.mayWrite(ctx, plan.refs()...); err != nil {
 		return inj, fmt.Errorf("inject run %s: %w", plan.Run, err)
 	}
@@ -74,132 +65,10 @@ func (i *Injector) Inject(ctx context.Context, plan Plan) (*Injection, error) {
 	}
 	for _, edit := range plan.Edits {
 		if err := inj.place(ctx, edit); err != nil {
-			if cause := context.Cause(ctx); cause != nil && !errors.Is(err, cause) {
-				err = errors.Join(cause, err)
-			}
 			return inj, fmt.Errorf("inject %s: %w", edit.Ref, err)
 		}
 	}
 	return inj, nil
-}
-
-// place writes one edit and records it unless it surely was not written.
-func (inj *Injection) place(ctx context.Context, edit Edit) error {
-	inj.writing.Lock()
-	defer inj.writing.Unlock()
-	again := inj.holds(edit.Ref) // an earlier edit of this run made a newer version
-	ours := again
-	var err error
-	for attempt := range attempts {
-		if err := pause(ctx, attempt); err != nil {
-			return err
-		}
-		if again {
-			live, err := inj.injector.get(ctx, edit.Ref)
-			if err != nil {
-				return fmt.Errorf("read: %w", err)
-			}
-			if attempt > 0 && inj.arrived(edit, live) { // by an earlier try
-				return nil
-			}
-			if ours {
-				if evicted := inj.evicted(edit.Ref, live, false); evicted != nil {
-					return evicted // planning again would put it back
-				}
-			}
-			if edit, err = edit.again(live, ours); err != nil {
-				return err
-			}
-		}
-		if err := inj.mayWrite(ctx, edit.Ref); err != nil {
-			return err
-		}
-		if err := inj.injector.permitted(ctx, inj.limits, inj.Edits(), edit); err != nil {
-			return err
-		}
-		var stored *unstructured.Unstructured
-		stored, err = inj.write(ctx, edit)
-		switch {
-		case err == nil:
-			edit.After = stored
-			inj.record(edit, false)
-			return nil
-		case apierrors.IsConflict(err) && edit.Before != nil:
-			again = true
-		case apierrors.IsAlreadyExists(err):
-			if live, readErr := inj.injector.get(ctx, edit.Ref); readErr == nil && inj.arrived(edit, live) {
-				return nil
-			}
-			return err
-		case isRefusal(err):
-			return err
-		default:
-			inj.record(edit, true)
-			return err
-		}
-	}
-	return err
-}
-
-// mayWrite says why nothing may be written to ref now.
-func (inj *Injection) mayWrite(ctx context.Context, ref Ref) error {
-	if inj.over.Err() != nil {
-		return errOver
-	}
-	if inj.trouble.Err() != nil {
-		return context.Cause(inj.trouble)
-	}
-	inj.mu.Lock()
-	refs := []Ref{ref}
-	if inj.lease != nil {
-		refs = append(refs, inj.lease.ref)
-	}
-	inj.mu.Unlock()
-	return inj.injector.mayWrite(ctx, refs...)
-}
-
-// arrived says whether live shows that an earlier try to write edit had arrived,
-// though its answer said otherwise; then it is recorded. The run's Lease is ours
-// alone, so this very mark is ours too.
-func (inj *Injection) arrived(edit Edit, live *unstructured.Unstructured) bool {
-	key := annotationPrefix + inj.run
-	text, found := live.GetAnnotations()[key]
-	if !found || text != edit.After.GetAnnotations()[key] {
-		return false
-	}
-	edit.After = live
-	inj.record(edit, false)
-	return true
-}
-
-func (inj *Injection) write(ctx context.Context, edit Edit) (*unstructured.Unstructured, error) {
-	if edit.Before == nil {
-		return inj.injector.create(ctx, edit.After)
-	}
-	return inj.injector.update(ctx, edit.After)
-}
-
-// record notes an edit as written, or with doubt as perhaps written.
-func (inj *Injection) record(edit Edit, perhaps bool) {
-	inj.mu.Lock()
-	defer inj.mu.Unlock()
-	inj.edits = append(inj.edits, edit)
-	if !slices.Contains(inj.pending, edit.Ref) {
-		inj.pending = append(inj.pending, edit.Ref)
-	}
-	delete(inj.doubt, edit.Ref) // what was written now leaves no room for an older write
-	if perhaps {
-		inj.doubt[edit.Ref] = &doubt{}
-		if edit.Before != nil {
-			inj.doubt[edit.Ref].version = edit.Before.GetResourceVersion()
-		}
-	}
-}
-
-func (inj *Injection) holds(ref Ref) bool {
-	inj.mu.Lock()
-	defer inj.mu.Unlock()
-	return slices.Contains(inj.pending, ref)
 }
 
 // namespaces returns where the injection has its Lease and objects.

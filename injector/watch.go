@@ -120,18 +120,24 @@ func (inj *Injection) follow(ctx context.Context, ref Ref, version string) *Evic
 			if !open || event.Type == watch.Error {
 				return nil
 			}
-			live, isObject := event.Object.(*unstructured.Unstructured)
-			if !isObject || event.Type == watch.Bookmark || refOf(live) != ref {
-				continue
-			}
-			if event.Type == watch.Deleted {
-				live = nil
-			}
-			if evicted := inj.verdict(ref, live, true); evicted != nil {
+			if evicted := inj.heard(ref, event); evicted != nil {
 				return evicted
 			}
 		}
 	}
+}
+
+// heard returns what happened to ref if the event tells that the run's part of
+// it is not as it was written.
+func (inj *Injection) heard(ref Ref, event watch.Event) *EvictedError {
+	live, isObject := event.Object.(*unstructured.Unstructured)
+	if !isObject || event.Type == watch.Bookmark || refOf(live) != ref {
+		return nil
+	}
+	if event.Type == watch.Deleted {
+		live = nil
+	}
+	return inj.verdict(ref, live, true)
 }
 
 // verdict is evicted, once a write of ours that is under way is recorded, and

@@ -99,7 +99,7 @@ var evictions = map[string]struct {
 }
 
 // expectEviction waits for the end of ctx, which is to come within a second.
-func expectEviction(t *testing.T, ctx context.Context, ref Ref, want string) {
+func expectEviction(ctx context.Context, t *testing.T, ref Ref, want string) {
 	t.Helper()
 	began := time.Now()
 	select {
@@ -126,7 +126,7 @@ func TestAnEvictionEndsTheRun(t *testing.T) {
 				synctest.Wait()
 				test.do(c)
 				left := c.content(test.ref)
-				expectEviction(t, ctx, test.ref, test.want)
+				expectEviction(ctx, t, test.ref, test.want)
 				if now := c.content(test.ref); now != left {
 					t.Errorf("it was fought:\n%s\nwant\n%s", now, left)
 				}
@@ -201,7 +201,7 @@ func TestAnEvictionWhileNobodyWatches(t *testing.T) {
 						lose()
 					}
 					want, _, _ := strings.Cut(test.want, " (")
-					expectEviction(t, ctx, test.ref, want)
+					expectEviction(ctx, t, test.ref, want)
 					if err := injection.Revert(t.Context()); err != nil {
 						t.Error(err)
 					}
@@ -229,6 +229,7 @@ func TestNoEviction(t *testing.T) {
 			c.change(ourFilter, func(filter *unstructured.Unstructured) { filter.SetAnnotations(withNote(filter)) })
 		},
 		"another run comes and goes": func(t *testing.T, c *cluster, _ *Injection) {
+			t.Helper()
 			in := c.injector()
 			other, err := in.Inject(t.Context(), c.plan(in, "beef", callerFault, upstreamFault))
 			if err != nil {
@@ -255,6 +256,7 @@ func TestNoEviction(t *testing.T) {
 			})
 		},
 		"the run reverts": func(t *testing.T, _ *cluster, injection *Injection) {
+			t.Helper()
 			if err := injection.Revert(t.Context()); err != nil {
 				t.Fatal(err)
 			}
@@ -307,7 +309,7 @@ func TestOurOwnNextWriteIsNoEviction(t *testing.T) {
 			t.Errorf("ended: %v", context.Cause(ctx))
 		}
 		c.change(paymentsVS, dropRoutes)
-		expectEviction(t, ctx, paymentsVS, "the run's routes are []")
+		expectEviction(ctx, t, paymentsVS, "the run's routes are []")
 		writes := len(c.writes)
 		if err := injection.place(t.Context(), injection.Edits()[0]); !errors.As(err, new(*EvictedError)) || len(c.writes) != writes {
 			t.Errorf("a write after the eviction: %v, writes %q", err, c.writes)

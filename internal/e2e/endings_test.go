@@ -54,18 +54,6 @@ func left(t *testing.T) []injector.Leftover {
 	return found
 }
 
-// eventually asks until it is so.
-func eventually(t *testing.T, within time.Duration, so func() bool, what string) {
-	t.Helper()
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	for began := time.Now(); !so(); <-tick.C {
-		if time.Since(began) > within {
-			t.Fatalf("not within %s: %s", within, what)
-		}
-	}
-}
-
 var guardSays = regexp.MustCompile(`faultline: guard: the process of run [0-9a-f]+ is gone: taking its faults out
 faultline: guard: took run [0-9a-f]+ out of the mesh, [0-9a-zµ.]+ after it was alone`)
 
@@ -135,12 +123,12 @@ func TestAProcessThatIsStopped(t *testing.T) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, 20*time.Second, func() bool { return len(left(t)) > 0 }, "the run injects")
+	eventually(t, "the run injects", func() bool { return len(left(t)) > 0 })
 	began := time.Now()
 	if err := cmd.Process.Signal(syscall.SIGSTOP); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, 30*time.Second, func() bool { return len(left(t)) == 0 }, "the guard takes the fault out")
+	eventually(t, "the guard takes the fault out", func() bool { return len(left(t)) == 0 })
 	if took := time.Since(began); took < injector.DefaultLeaseDuration-2*time.Second {
 		t.Errorf("the guard did not wait for the Lease: %s", took)
 	}
@@ -148,7 +136,7 @@ func TestAProcessThatIsStopped(t *testing.T) {
 		t.Fatal(err)
 	}
 	const want = "Inconclusive: inventory is down when this process ends: the run was not completed: "
-	eventually(t, 20*time.Second, func() bool { return len(left(t)) > 0 }, "the second run of that process injects")
+	eventually(t, "the second run of that process injects", func() bool { return len(left(t)) > 0 })
 	if err := cmd.Process.Signal(syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}

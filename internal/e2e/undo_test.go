@@ -168,7 +168,7 @@ func (p *place) inject(in *injector.Injector) *injector.Injection {
 }
 
 // ends returns why ctx ends, which is to be soon.
-func ends(tb testing.TB, ctx context.Context) error {
+func ends(ctx context.Context, tb testing.TB) error {
 	tb.Helper()
 	select {
 	case <-ctx.Done():
@@ -186,7 +186,7 @@ func TestAnAppliedManifestIsNoticedWithinASecond(t *testing.T) {
 	began := time.Now()
 	p.apply()
 	applied := p.get()
-	evicted, ok := errors.AsType[*injector.EvictedError](ends(t, ctx))
+	evicted, ok := errors.AsType[*injector.EvictedError](ends(ctx, t))
 	if !ok || evicted.Run != injection.Run() || evicted.By != "argocd" ||
 		evicted.Ref != (injector.Ref{Kind: "VirtualService", Namespace: p.name, Name: "ledger"}) {
 		t.Errorf("%v", context.Cause(ctx))
@@ -218,7 +218,7 @@ func TestADeletedObjectIsAnEviction(t *testing.T) {
 	if err := p.client.Resource(virtualServices).Namespace(p.name).Delete(t.Context(), ours.Name, metav1.DeleteOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	evicted, ok := errors.AsType[*injector.EvictedError](ends(t, ctx))
+	evicted, ok := errors.AsType[*injector.EvictedError](ends(ctx, t))
 	if !ok || evicted.Ref != ours || evicted.Found != "it was deleted" {
 		t.Errorf("%v", context.Cause(ctx))
 	}
@@ -289,7 +289,7 @@ func TestAnEvictionWhileTheWatchIsLost(t *testing.T) {
 	transport.cut()
 	began := time.Now()
 	p.apply()
-	if evicted, ok := errors.AsType[*injector.EvictedError](ends(t, ctx)); !ok {
+	if evicted, ok := errors.AsType[*injector.EvictedError](ends(ctx, t)); !ok {
 		t.Errorf("%v", evicted)
 	}
 	if took := time.Since(began); took > time.Second {
@@ -320,7 +320,7 @@ func TestASilentRunIsReaped(t *testing.T) {
 		t.Fatalf("a live run was reaped: %v, %v", done, err)
 	}
 	deaf.Store(true)
-	lost, ok := errors.AsType[*injector.LeaseLostError](ends(t, ctx))
+	lost, ok := errors.AsType[*injector.LeaseLostError](ends(ctx, t))
 	if !ok || !strings.Contains(lost.Error(), "the network is gone") {
 		t.Errorf("%v", context.Cause(ctx))
 	}
@@ -368,7 +368,7 @@ func TestHaltEndsARunAndHoldsUpTheNext(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if halted, ok := errors.AsType[*injector.HaltedError](ends(t, ctx)); !ok || halted.Namespace != p.name {
+	if halted, ok := errors.AsType[*injector.HaltedError](ends(ctx, t)); !ok || halted.Namespace != p.name {
 		t.Errorf("%v", context.Cause(ctx))
 	}
 	if took := time.Since(began); took > 5*time.Second {
@@ -583,7 +583,7 @@ subjects: [{kind: User, name: reverter}]
 		t.Errorf("%v, left %s", err, p.content())
 	}
 	noLeftovers(t)
-	_, evicted := errors.AsType[*injector.EvictedError](ends(t, ctx))
+	_, evicted := errors.AsType[*injector.EvictedError](ends(ctx, t))
 	_, lost := errors.AsType[*injector.LeaseLostError](context.Cause(ctx))
 	if !evicted && !lost {
 		t.Errorf("the run that was reverted from outside: %v", context.Cause(ctx))
