@@ -52,7 +52,7 @@ func newPoliced(t *testing.T) *policed {
 	}
 	bad := p.object("VirtualService", "unwelcome", `labels: {faultline.dev/faulted: "true"}`, "")
 	t.Cleanup(func() { // the last to be called
-		becomesTrue(t, "the policy is gone", func() bool { return p.create(bad, true) == nil })
+		eventually(t, "the policy is gone", func() bool { return p.create(bad, true) == nil })
 	})
 	text, err := os.ReadFile("../../docs/admission-policy.yaml")
 	if err != nil {
@@ -73,7 +73,7 @@ func newPoliced(t *testing.T) *policed {
 			}
 		})
 	}
-	becomesTrue(t, "the policy is in force", func() bool { return p.create(bad, true) != nil })
+	eventually(t, "the policy is in force", func() bool { return p.create(bad, true) != nil })
 	p.welcome(true)
 	t.Cleanup(func() { // which comes before the policy is deleted
 		for name := range map[string]bool{"welcome": true, "unwelcome": true} {
@@ -136,7 +136,7 @@ func (p *policed) welcome(yes bool) {
 		p.Fatal(err)
 	}
 	probe := p.object("VirtualService", "welcome", marked(time.Hour), "")
-	becomesTrue(p, "the policy knows the label", func() bool { return (p.create(probe, true) == nil) == yes })
+	eventually(p, "the policy knows the label", func() bool { return (p.create(probe, true) == nil) == yes })
 }
 
 // marked is the metadata of an object with a fault that is meant for so long.
@@ -254,7 +254,7 @@ func TestAdmissionPolicyKnowsTheInjector(t *testing.T) {
 					t.Fatal(err)
 				}
 				probe := p.object("VirtualService", "shop", marked(time.Hour), "")
-				becomesTrue(t, "the policy knows the label", func() bool { return (p.create(probe, true) == nil) == (value != "null") })
+				eventually(t, "the policy knows the label", func() bool { return (p.create(probe, true) == nil) == (value != "null") })
 			}
 			label(`"true"`)
 			plan, err = in.Plan(t.Context(), injector.NewRunID(), e.Faults, e.BlastRadius, in.Now().Add(time.Minute))

@@ -33,8 +33,8 @@ func admin(tb testing.TB) kubernetes.Interface {
 	return client
 }
 
-// becomesTrue fails the test when check does not become true within 20 s.
-func becomesTrue(tb testing.TB, what string, check func() bool) {
+// eventually fails the test when check does not become true within 20 s.
+func eventually(tb testing.TB, what string, check func() bool) {
 	tb.Helper()
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
@@ -67,7 +67,7 @@ func as(tb testing.TB, user string, roles []rbacv1.Role) *rest.Config {
 		}
 		first := rights.Of(role.Rules)[0] // the API server sees all rules of a Role at once
 		resource, sub, _ := strings.Cut(first.Resource, "/")
-		becomesTrue(tb, user+" has its rights", func() bool {
+		eventually(tb, user+" has its rights", func() bool {
 			review, err := client.AuthorizationV1().SubjectAccessReviews().Create(tb.Context(), &authorizationv1.SubjectAccessReview{
 				Spec: authorizationv1.SubjectAccessReviewSpec{User: user, ResourceAttributes: &authorizationv1.ResourceAttributes{
 					Namespace: role.Namespace, Verb: first.Verb, Group: first.Group, Resource: resource, Subresource: sub, Name: first.Name,
