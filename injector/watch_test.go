@@ -351,7 +351,7 @@ func TestAStepIsNoEviction(t *testing.T) {
 		c.change(ourFilter, func(filter *unstructured.Unstructured) {
 			at[object](filter.Object, "spec")["configPatches"] = []any{}
 		})
-		expectEviction(t, ctx, ourFilter, "what the run put in was changed")
+		expectEviction(ctx, t, ourFilter, "what the run put in was changed")
 		if err := injection.Revert(t.Context()); err != nil {
 			t.Error(err)
 		}
