@@ -144,7 +144,7 @@ func TestEveryFieldIsRead(t *testing.T) {
 				On:     injector.Service{Namespace: "shop", Name: "inventory"},
 				Effect: injector.Abort{HTTPStatus: 503, Percent: 100},
 				Site:   injector.Caller, Ramp: []float64{0.5, 20},
-				From:   injector.Callers{Namespace: "web", Labels: map[string]string{"app": "frontend", "track": "canary"}},
+				From: injector.Callers{Namespace: "web", Labels: map[string]string{"app": "frontend", "track": "canary"}},
 			},
 			{
 				On:      injector.Service{Namespace: "shop", Host: "api.bank.example"},
