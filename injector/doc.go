@@ -13,15 +13,21 @@
 //
 // # What is written
 //
-// At the Caller site, the VirtualService that rules the service for sidecars
+// At the Caller site, the VirtualService that rules the service for the callers
 // gets, right before each of its HTTP routes, a clone of that route, named
 // faultline-<run>-<n>, which has the fault and asks for the run's header in
 // every match; several clones where an effect has several parts. The user's own
-// routes are never edited. Where no VirtualService
-// rules the service, one of our own is created. Callers at a gateway whose
-// routes are in another VirtualService do not meet the fault. What routes need
-// beside them, the ServiceEntry of a [Blackhole], is written before them and
-// deleted after them.
+// routes are never edited. Where no VirtualService rules the service, one of our
+// own is created. What routes need beside them, the ServiceEntry of a
+// [Blackhole], is written before them and deleted after them.
+//
+// Callers at a gateway are asked for by name ([Callers]): they come by the
+// routes of every VirtualService that is bound to it, and each of those that
+// lead to the service gets its clones.
+//
+// Of a route that delegates to another VirtualService it is the root's that is
+// cloned, delegate and all: Istio hands its fault down to the child's routes.
+// The response header goes only to those that set no headers of their own.
 //
 // At the Upstream site an EnvoyFilter of our own, faultline.<run>, puts a fault
 // filter before the router in the inbound listener of the chosen pods. A pod is
@@ -32,7 +38,7 @@
 // A request belongs to a run by the header x-faultline-run: <run> or by the
 // member faultline-run=<run> of its baggage header. A match can ask only one
 // thing of a header, so a route that already asks for one of the two gets its
-// clone for the other alone.
+// clone for the other alone. Headers of the fault's own take their place.
 //
 // # Rules that always hold
 //
@@ -49,7 +55,8 @@
 //  5. Objects that a run created are deleted, by UID.
 //  6. A revert is done only when the object was read back without a trace of
 //     the run. Otherwise it is a [NotRevertedError].
-//  7. A write whose outcome is unknown counts as perhaps written.
+//  7. What is about to be written is held against the limits once more.
+//  8. A write whose outcome is unknown counts as perhaps written.
 //
 // Whether the proxies have the fault, and whether it fired, is not known here:
 // [Edit.ShownIn] is what to ask of their configuration.

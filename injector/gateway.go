@@ -141,20 +141,24 @@ func findRivals(list []*unstructured.Unstructured, ours *unstructured.Unstructur
 	var found rivals
 	children := delegates(list)
 	for _, vs := range list {
-		if refOf(vs) == refOf(ours) || !sharesGateway(vs, ours, q) {
-			continue
-		}
-		before := byAge(vs, ours) < 0
-		settled := isPublic(vs) && isPublic(ours) // else it depends on where the proxies are
-		all, some := takes(vs, children)
-		switch {
-		case !settled && (all || some), settled && !before && some:
-			found.later = refOf(vs)
-		case settled && before && all:
-			found.earlier = refOf(vs)
+		if refOf(vs) != refOf(ours) && sharesGateway(vs, ours, q) {
+			found.add(vs, ours, children)
 		}
 	}
 	return found
+}
+
+// add notes what vs is to ours.
+func (r *rivals) add(vs, ours *unstructured.Unstructured, children map[Ref]*unstructured.Unstructured) {
+	all, some := takes(vs, children)
+	before := byAge(vs, ours) < 0
+	settled := isPublic(vs) && isPublic(ours) // else it depends on where the proxies are
+	switch {
+	case settled && before && all:
+		r.earlier = refOf(vs)
+	case settled && !before && some, !settled && (all || some):
+		r.later = refOf(vs)
+	}
 }
 
 // takes says whether proxies have routes for vs that take every request, and
