@@ -75,8 +75,8 @@ func (t *trial) await(ctx context.Context, present bool) Convergence {
 // listed, of the run's own; then a plan has noted it.
 func (t *trial) everywhere(ctx context.Context) ([]observe.Proxy, error) {
 	proxies, err := t.mesh.Proxies(ctx)
-	if apierrors.IsForbidden(err) && len(t.namespaces()) > 0 {
-		return t.mesh.Proxies(ctx, t.namespaces()...)
+	if within := t.experiment.callers(); apierrors.IsForbidden(err) && len(within) > 0 {
+		return t.mesh.Proxies(ctx, within...)
 	}
 	return proxies, err
 }

@@ -91,7 +91,7 @@ func TestValidate(t *testing.T) {
 				e.Faults = []injector.Fault{{}, {On: onPayments, Site: injector.Caller, Effect: injector.Delay{Fixed: -1, Percent: 101}}}
 			},
 			[]string{
-				"faults[0].on.namespace: is missing", "faults[0].on.name: is missing",
+				"faults[0].on.namespace: is missing", "faults[0].on.name: is missing, and so is host: a Service's name or a ServiceEntry's host is needed",
 				"faults[0].site: no site: say Caller or Upstream, it decides what the fault can test", "faults[0].effect: is missing",
 				"faults[1].fixed: -1ns is not a positive duration", "faults[1].percent: 101 is not above 0 and up to 100",
 			},

@@ -158,20 +158,26 @@ func (r *Runner) awaitNoFault(ctx context.Context, namespaces []string) error {
 	defer cancel()
 	var errs []error
 	err := r.eachProxy(ctx, namespaces, func(mesh *observe.Mesh, p observe.Proxy) error {
+		trouble := fmt.Errorf("%s was not read", p)
 		for {
 			shown, err := showsAny(ctx, mesh, p)
-			if err == nil && !shown {
+			switch {
+			case err == nil && !shown:
 				return nil
+			case err == nil:
+				trouble = fmt.Errorf("%s still shows a fault; does istiod push?", p)
+			case ctx.Err() == nil:
+				trouble = err
 			}
-			if pause(ctx, barrierEvery) == nil {
-				continue
+			if pause(ctx, barrierEvery) != nil {
+				return fmt.Errorf("%w (%w)", trouble, context.Cause(ctx))
 			}
-			if err == nil {
-				err = fmt.Errorf("%s still shows a fault: %w; does istiod push?", p, context.Cause(ctx))
-			}
-			return err
 		}
-	}, func(err error) { errs = append(errs, err) })
+	}, func(err error) {
+		if err != nil {
+			errs = append(errs, err)
+		}
+	})
 	return errors.Join(err, errors.Join(errs...))
 }
 

@@ -40,7 +40,7 @@ func roles(e Experiment, plan injector.Plan, byNodePort bool) ([]rbacv1.Role, *r
 			needed[namespace] = rights.Of(rules)
 		}
 	}
-	observed := e.namespaces()
+	observed := e.callers()
 	if len(observed) == 0 {
 		observed = []string{metav1.NamespaceAll}
 	}
@@ -187,12 +187,30 @@ func rightText(namespace string, right rights.Right) string {
 // namespaces are where the observed proxies live: those of the faults and of the
 // blast radius; with neither, all.
 func (e Experiment) namespaces() []string {
-	names := map[string]bool{}
+	names := slices.Clone(e.BlastRadius.Namespaces)
 	for _, f := range e.Faults {
-		names[f.On.Namespace] = true
+		names = append(names, f.On.Namespace)
 	}
-	for _, n := range e.BlastRadius.Namespaces {
-		names[n] = true
+	return distinct(names)
+}
+
+// callers are the namespaces in which proxies are looked at at least: the run's
+// own, and where the callers are that a fault names. A gateway's pods need not
+// be beside its Gateway; those by which the load comes are beside their Service.
+func (e Experiment) callers() []string {
+	names := e.namespaces()
+	for _, f := range e.Faults {
+		if f.From.Namespace != "" {
+			names = append(names, f.From.Namespace)
+		}
+		if f.From.Gateway == "" {
+			continue
+		}
+		for _, gateway := range []string{f.From.Gateway, e.Gateway} {
+			if namespace, _, named := strings.Cut(gateway, "/"); named {
+				names = append(names, namespace)
+			}
+		}
 	}
-	return slices.Sorted(maps.Keys(names))
+	return distinct(names)
 }

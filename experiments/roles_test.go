@@ -66,6 +66,28 @@ func TestRolesByNodePort(t *testing.T) {
 	}
 }
 
+// The proxies of callers that a fault names are looked at, wherever they are.
+func TestRolesOfCallers(t *testing.T) {
+	on := injector.Service{Namespace: "shop", Name: "payments"}
+	e := Experiment{
+		Faults: []injector.Fault{
+			{On: on, Site: injector.Caller, From: injector.Callers{Namespace: "web"}},
+			{On: on, Site: injector.Caller, From: injector.Callers{Gateway: "front/public"}},
+		},
+		Gateway: "istio-system/istio-ingressgateway",
+	}
+	roles, _ := roles(e, injector.Plan{}, false)
+	want := []string{"create pods/portforward", "get pods/log", "get pods/portforward", "list pods"}
+	if got := rightsOf(roles, "web"); !slices.Equal(got, want) {
+		t.Errorf("in web got %q", got)
+	}
+	for _, namespace := range []string{"front", "istio-system"} {
+		if got := rightsOf(roles, namespace); !slices.Contains(got, "create pods/portforward") {
+			t.Errorf("in %s got %q", namespace, got)
+		}
+	}
+}
+
 // Without a namespace to look at, all are looked at.
 func TestRolesWithoutANamespace(t *testing.T) {
 	got, cluster := roles(Experiment{Title: "routing"}, injector.Plan{}, false)

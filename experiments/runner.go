@@ -162,7 +162,7 @@ func (r *Runner) plan(ctx context.Context, run string, e Experiment, longest tim
 	_, err = r.kube.CoreV1().Pods(metav1.NamespaceAll).List(ctx, metav1.ListOptions{Limit: 1})
 	if apierrors.IsForbidden(err) {
 		plan.Notes = append(plan.Notes, fmt.Sprintf("pods can be listed in namespaces %q only: whether callers elsewhere have the fault, "+
-			"and have dropped it after the run, is not seen", e.namespaces()))
+			"and have dropped it after the run, is not seen", e.callers()))
 		err = nil
 	}
 	return plan, err

@@ -32,7 +32,7 @@ func (r *Report) String() string {
 		}
 	}
 	for n, s := range r.Ramp {
-		row("ramp", fmt.Sprintf("step %d of %d: %s", n+1, len(r.Ramp), s.String()))
+		row("ramp", fmt.Sprintf("step %d: %s", n+1, s))
 	}
 	for _, e := range r.Ejections() {
 		row("ejected", ejectionText(e))

@@ -142,7 +142,7 @@ func (t *trial) observed(ctx context.Context) ([]observe.Proxy, error) {
 	}) {
 		return proxies, err
 	}
-	all, err := t.mesh.Proxies(ctx)
+	all, err := t.everywhere(ctx)
 	for _, s := range sights(t.plan.Edits, t.experiment.Faults, all) {
 		from := t.experiment.Faults[s.edit.Fault].From
 		known := slices.ContainsFunc(proxies, func(p observe.Proxy) bool { return p.String() == s.proxy.String() })

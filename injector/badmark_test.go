@@ -65,7 +65,7 @@ func revertsWithMark(t *testing.T, edit Edit, annotation string) {
 // reverting one must not hide the other.
 func TestMarksThatSomebodyDeleted(t *testing.T) {
 	start, abort := decodeOne(t, paymentsRoutes), Abort{HTTPStatus: 503, Percent: 100}
-	live := spliceAnything(t, spliceAnything(t, start, "aaaa", abort), "bbbb", abort)
+	live := spliceAnything(t, spliceAnything(t, start, "aaaa", abort, 0), "bbbb", abort, 0)
 	live.SetAnnotations(start.GetAnnotations())
 	live = mustWithout(t, live, "aaaa")
 	found := leftoversOn(live)

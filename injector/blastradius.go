@@ -29,7 +29,7 @@ type BlastRadius struct {
 // bounds are limits in one mesh.
 type bounds struct {
 	BlastRadius
-	root string // the mesh's root namespace, never allowed either; "" when it is not known
+	root string // the mesh's root namespace, never allowed either; see WithRootNamespace
 }
 
 // problems returns what is wrong with the limits themselves.
@@ -62,7 +62,7 @@ func (b bounds) problems() []Reason {
 
 // within returns b with its namespaces written out: those of the faults'
 // targets when it names none.
-func (b BlastRadius) within(faults []Fault) BlastRadius {
+func (b bounds) within(faults []Fault) bounds {
 	if len(b.Namespaces) == 0 {
 		for _, f := range faults {
 			b.Namespaces = append(b.Namespaces, f.On.Namespace)
@@ -99,7 +99,7 @@ func deniedText(namespace string) string {
 }
 
 // unlabelled says why a namespace with these labels has not opted in, or "".
-func (b BlastRadius) unlabelled(namespace string, labels map[string]string) string {
+func (b bounds) unlabelled(namespace string, labels map[string]string) string {
 	name, value, _ := strings.Cut(b.NamespaceLabel, "=")
 	if b.NamespaceLabel == "" {
 		return ""

@@ -68,11 +68,19 @@ func (s splice) into(vs *unstructured.Unstructured) (*unstructured.Unstructured,
 	if len(names) == 0 {
 		return nil, nil, s.nothingToClone(idle)
 	}
-	after := vs.DeepCopy()
-	if err := unstructured.SetNestedSlice(after.Object, merged, "spec", "http"); err != nil {
-		return nil, nil, err
-	}
+	after := withRoutes(vs, merged)
 	return after, names, s.sign(after)
+}
+
+// withRoutes returns a copy of vs with these routes. What it has in common with
+// vs is shared, but for the metadata: an object can have hundreds of routes.
+func withRoutes(vs *unstructured.Unstructured, routes []any) *unstructured.Unstructured {
+	after := &unstructured.Unstructured{Object: maps.Clone(vs.Object)}
+	after.Object["metadata"] = runtime.DeepCopyJSONValue(vs.Object["metadata"])
+	spec := maps.Clone(at[object](vs.Object, "spec"))
+	spec["http"] = routes
+	after.Object["spec"] = spec
+	return after
 }
 
 // stillRoutes reports why vs is not, or no longer, the object to edit.

@@ -1,6 +1,7 @@
 package injector
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -23,24 +24,20 @@ type Callers struct {
 	Gateway string
 }
 
-// String says who calls: "web", "web with app=frontend", "gateway shop/public";
-// "" for the zero Callers.
+// String says who calls: "web", "web with app=frontend", "pods with app=frontend",
+// "gateway shop/public"; "" for the zero Callers.
 func (c Callers) String() string {
 	if c.Gateway != "" {
 		return "gateway " + c.Gateway
 	}
-	parts := []string{}
-	if c.Namespace != "" {
-		parts = append(parts, c.Namespace)
+	if len(c.Labels) == 0 {
+		return c.Namespace
 	}
-	if len(c.Labels) > 0 {
-		var labels []string
-		for _, name := range slices.Sorted(maps.Keys(c.Labels)) {
-			labels = append(labels, name+"="+c.Labels[name])
-		}
-		parts = append(parts, "with "+strings.Join(labels, ","))
+	var labels []string
+	for _, name := range slices.Sorted(maps.Keys(c.Labels)) {
+		labels = append(labels, name+"="+c.Labels[name])
 	}
-	return strings.Join(parts, " ")
+	return cmp.Or(c.Namespace, "pods") + " with " + strings.Join(labels, ",")
 }
 
 // limited says whether sidecars are told apart by what they belong to.

@@ -122,18 +122,27 @@ func (s splice) checkChildMatch(match object) error {
 	clash("gateways", s.from.String() != "" && len(stringsAt(match, "gateways")) > 0)
 	clash("another sourceNamespace or none",
 		s.from.Namespace != "" && at[string](match, "sourceNamespace") != s.from.Namespace)
-	for name, value := range s.from.Labels {
-		have, asked := at[object](match, "sourceLabels")[name]
-		clash("sourceLabels "+name, asked && have != value)
+	for name, asked := range at[object](match, "sourceLabels") {
+		value, meant := s.from.Labels[name]
+		clash("sourceLabels "+name, meant && asked != value)
 	}
-	switch {
-	case s.allTraffic:
-	case len(s.headers) == 0:
-		clash(HeaderRun+" and "+HeaderBaggage, asksFor(match, HeaderRun) && asksFor(match, HeaderBaggage))
-	default:
-		for _, name := range slices.Sorted(maps.Keys(s.headers)) {
-			clash("header "+name, asksFor(match, name))
-		}
+	for _, name := range s.clashingHeaders(match) {
+		clash(name, true)
 	}
 	return errors.Join(errs...)
+}
+
+// clashingHeaders returns the headers that both a clone and a child's match ask
+// for. Of the run's two, one is enough.
+func (s splice) clashingHeaders(match object) []string {
+	var both []string
+	for _, name := range slices.Sorted(maps.Keys(s.headers)) {
+		if asksFor(match, name) {
+			both = append(both, "header "+name)
+		}
+	}
+	if !s.allTraffic && len(s.headers) == 0 && asksFor(match, HeaderRun) && asksFor(match, HeaderBaggage) {
+		both = append(both, HeaderRun+" and "+HeaderBaggage)
+	}
+	return both
 }

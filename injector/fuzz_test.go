@@ -1,6 +1,7 @@
 package injector
 
 import (
+	"math/rand/v2"
 	"slices"
 	"testing"
 
@@ -16,13 +17,19 @@ func FuzzSplice(f *testing.F) {
 		"{apiVersion: a/v1, kind: VirtualService, metadata: {name: x}, spec: {hosts: [x], http: [{name: faultline-7f3a-0}]}}",
 		"{apiVersion: a/v1, kind: VirtualService, metadata: {name: x, labels: {}}, spec: {hosts: ['*'], http: [null, 1, {match: [{}]}]}}",
 		"{apiVersion: a/v1, kind: VirtualService, metadata: {name: x, annotations: 1}, spec: {hosts: [x, y], http: [{match: [{headers: {Baggage: {}}}]}]}}",
+		"{apiVersion: a/v1, kind: VirtualService, metadata: {name: x}, spec: {hosts: [x], http: [{delegate: {name: y}}, {delegate: 1}]}}",
+		"{apiVersion: a/v1, kind: VirtualService, metadata: {name: x}, spec: {gateways: [1, ./public], hosts: [x], http: [{match: [{gateways: 1}]}]}}",
 		"{apiVersion: a/v1, kind: VirtualService, metadata: {name: x}, spec: {hosts: [payments], http: [{headers: {response: {set: {x-faultline-run: a}}}}]}}",
 	} {
 		for n := range anyEffects {
-			f.Add([]byte(asJSON(f, decodeOne(f, seed).Object)), n)
+			f.Add([]byte(asJSON(f, decodeOne(f, seed).Object)), n, uint8(0))
 		}
 	}
-	f.Fuzz(func(t *testing.T, data []byte, n int) {
+	for seed := range uint64(14) {
+		g := generator{rand.New(rand.NewPCG(seed, 5))}
+		f.Add([]byte(asJSON(f, g.virtualService().Object)), int(seed), uint8(seed))
+	}
+	f.Fuzz(func(t *testing.T, data []byte, n int, scope uint8) {
 		vs := &unstructured.Unstructured{}
 		if vs.UnmarshalJSON(data) != nil || vs.IsList() || vs.GetKind() != kindVirtualService || vs.GetName() == "" {
 			t.Skip("no API server has such an object")
@@ -30,7 +37,7 @@ func FuzzSplice(f *testing.F) {
 		if carries(vs, testRun) || isLabelled(vs) {
 			t.Skip("not a user's alone")
 		}
-		after := spliceAnything(t, vs, testRun, anyEffects[uint(n)%uint(len(anyEffects))])
+		after := spliceAnything(t, vs, testRun, anyEffects[uint(n)%uint(len(anyEffects))], scope)
 		if after == nil {
 			return
 		}

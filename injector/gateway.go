@@ -146,28 +146,28 @@ func findRivals(list []*unstructured.Unstructured, ours *unstructured.Unstructur
 		}
 		before := byAge(vs, ours) < 0
 		settled := isPublic(vs) && isPublic(ours) // else it depends on where the proxies are
-		for _, route := range objectsAt(vs.Object, "spec", "http") {
-			if routeRun(route) != "" {
-				continue
-			}
-			all, some := takes(route, vs.GetNamespace(), children)
-			if all && before && settled {
-				found.earlier = refOf(vs)
-			}
-			if some && !before || (some || all) && !settled {
-				found.later = refOf(vs)
-			}
+		all, some := takes(vs, children)
+		switch {
+		case !settled && (all || some), settled && !before && some:
+			found.later = refOf(vs)
+		case settled && before && all:
+			found.earlier = refOf(vs)
 		}
 	}
 	return found
 }
 
-// takes says whether proxies have routes for a route that take every request,
-// and whether they have some that do not.
-func takes(route object, namespace string, children map[Ref]*unstructured.Unstructured) (all, some bool) {
-	for _, leaf := range leaves(route, namespace, children) {
-		whole := takesAll(route) && takesAll(leaf.route)
-		all, some = all || whole, some || !whole
+// takes says whether proxies have routes for vs that take every request, and
+// whether they have some that do not.
+func takes(vs *unstructured.Unstructured, children map[Ref]*unstructured.Unstructured) (all, some bool) {
+	for _, route := range objectsAt(vs.Object, "spec", "http") {
+		if routeRun(route) != "" {
+			continue
+		}
+		for _, leaf := range leaves(route, vs.GetNamespace(), children) {
+			whole := takesAll(route) && takesAll(leaf.route)
+			all, some = all || whole, some || !whole
+		}
 	}
 	return all, some
 }

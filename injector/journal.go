@@ -144,7 +144,7 @@ func removeEntry(obj *unstructured.Unstructured, field, key string) {
 // fingerprint identifies JSON values by content: 12 hex digits. Object keys
 // are sorted by the encoder, so it does not depend on their order.
 func fingerprint(content any) (string, error) {
-	text, err := json.Marshal(content)
+	text, err := appendJSON(nil, content)
 	if err != nil {
 		return "", fmt.Errorf("fingerprint: %w", err)
 	}

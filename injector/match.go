@@ -3,11 +3,11 @@ package injector
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime"
 )
 
 // matches returns the matches of a clone: those of the route, each narrowed to
@@ -43,7 +43,7 @@ func (s splice) variants(match object, vs *unstructured.Unstructured) ([]any, er
 	if err != nil || crowded {
 		return nil, err
 	}
-	match = runtime.DeepCopyJSON(match)
+	match = maps.Clone(match)
 	for _, narrow := range []func(object, *unstructured.Unstructured) (meant bool, err error){
 		s.narrowPort, s.narrowHost, s.narrowCallers,
 	} {
@@ -52,6 +52,22 @@ func (s splice) variants(match object, vs *unstructured.Unstructured) ([]any, er
 		}
 	}
 	return s.scope(match)
+}
+
+// ask adds a condition on name to those of a field of match. What match holds may
+// belong to the user's own, so the field is copied first.
+func ask(match object, field, name string, condition any) error {
+	conditions, ok := match[field].(object)
+	if match[field] != nil && !ok {
+		return fmt.Errorf("has a match whose %s is not an object", field)
+	}
+	conditions = maps.Clone(conditions)
+	if conditions == nil {
+		conditions = object{}
+	}
+	conditions[name] = condition
+	match[field] = conditions
+	return nil
 }
 
 // crowded says whether a match that takes every request is never used, because
@@ -136,7 +152,7 @@ func (s splice) narrowCallers(match object, vs *unstructured.Unstructured) (mean
 		if asked, found := at[object](match, "sourceLabels")[name]; found && asked != value {
 			return false, nil
 		}
-		if err := unstructured.SetNestedField(match, value, "sourceLabels", name); err != nil {
+		if err := ask(match, "sourceLabels", name, value); err != nil {
 			return false, err
 		}
 	}

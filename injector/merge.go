@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"slices"
 	"strconv"
+	"strings"
 )
 
 // routePattern recognizes the names that routes of ours have, of any run.
@@ -16,7 +17,11 @@ func routePrefix(run string) string { return "faultline-" + run + "-" }
 // routeRun returns the run that a route belongs to, or "" for a user's route.
 func routeRun(route any) string {
 	r, _ := route.(object)
-	if found := routePattern.FindStringSubmatch(at[string](r, "name")); found != nil {
+	name, _ := r["name"].(string)
+	if !strings.HasPrefix(name, "faultline-") {
+		return "" // nearly always, and soon told
+	}
+	if found := routePattern.FindStringSubmatch(name); found != nil {
 		return found[1]
 	}
 	return ""

@@ -220,32 +220,3 @@ func ownerFor(namespace string, port int64, from Callers, candidates []candidate
 	}
 	return nil, nil
 }
-
-// byAge orders VirtualServices as istiod does.
-func byAge(a, b *unstructured.Unstructured) int {
-	return cmp.Or(
-		a.GetCreationTimestamp().Compare(b.GetCreationTimestamp().Time),
-		cmp.Compare(a.GetName(), b.GetName()),
-		cmp.Compare(a.GetNamespace(), b.GetNamespace()),
-	)
-}
-
-const (
-	private = iota // exported to its own namespace, that of the caller
-	exported
-	public
-	invisible
-)
-
-// rank is c's place in the order in which callers in a namespace see it.
-func (c candidate) rank(namespace string) int {
-	switch {
-	case len(c.exportTo) == 0:
-		return public
-	case namespace == anywhere || !slices.Contains(c.exportTo, namespace):
-		return invisible
-	case namespace == c.vs.GetNamespace():
-		return private
-	}
-	return exported
-}

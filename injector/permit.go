@@ -25,7 +25,7 @@ func (p *planner) optIns() []Reason {
 		if found := p.namespaces[namespace]; found != nil {
 			labels = found.GetLabels()
 		}
-		if text := p.limits.unlabelled(namespace, labels); text != "" {
+		if text := p.bounds.unlabelled(namespace, labels); text != "" {
 			reasons = append(reasons, Reason{fmt.Sprintf("faults[%d].on", edit.Fault), text})
 		}
 	}
@@ -37,7 +37,8 @@ func (p *planner) optIns() []Reason {
 // edits that the injection made before. It reads the namespace when that has to
 // opt in, and nothing else.
 func (i *Injector) permitted(ctx context.Context, limits BlastRadius, written []Edit, edit Edit) error {
-	if err := (bounds{limits, i.root}).permit(edit.splice, written, edit); err != nil {
+	b := bounds{limits, i.root}
+	if err := b.permit(written, edit); err != nil {
 		return err
 	}
 	if limits.NamespaceLabel == "" {
@@ -50,47 +51,57 @@ func (i *Injector) permitted(ctx context.Context, limits BlastRadius, written []
 	case namespace == nil:
 		return fmt.Errorf("there is no namespace %s", edit.After.GetNamespace())
 	}
-	if text := limits.unlabelled(namespace.GetName(), namespace.GetLabels()); text != "" {
+	if text := b.unlabelled(namespace.GetName(), namespace.GetLabels()); text != "" {
 		return errors.New(text)
 	}
 	return nil
 }
 
 // permit is permitted, as far as it takes no look at the cluster.
-func (b bounds) permit(s *splice, written []Edit, edit Edit) error {
-	var errs []error
-	refuse := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
+func (b bounds) permit(written []Edit, edit Edit) error {
 	after := edit.After
+	var errs []error
 	if refOf(after) != edit.Ref {
-		refuse("the plan says %s, and would write %s", edit.Ref, refOf(after))
+		errs = append(errs, fmt.Errorf("the plan says %s, and would write %s", edit.Ref, refOf(after)))
 	}
 	if text := b.forbids(after.GetNamespace()); text != "" {
-		refuse("%s", text)
+		errs = append(errs, errors.New(text))
 	}
-	run := runOf(edit)
-	if s != nil && s.gateway == nil && slices.Contains(stringsAt(after.Object, "spec", "hosts"), "*") {
-		refuse(`its host "*" stands for everything`)
+	if s := edit.splice; s != nil && s.gateway == nil && slices.Contains(stringsAt(after.Object, "spec", "hosts"), "*") {
+		errs = append(errs, errors.New(`its host "*" stands for everything`))
 	}
-	if limit := b.MaxPercent; limit > 0 {
-		if edit.percent > limit {
-			refuse("%v percent are above blastRadius.maxPercent %v", edit.percent, limit)
-		}
-		if found := highestPercent(after, run); found > limit && found > edit.highest {
-			refuse("%v percent, where %v were planned, are above blastRadius.maxPercent %v", found, edit.highest, limit)
-		}
+	if !b.AllTraffic && !scoped(after, scopesOf(edit, written)) {
+		errs = append(errs, errors.New("it would hit requests that are not the run's own, which needs blastRadius.allTraffic"))
 	}
+	return errors.Join(append(errs, b.permitPercent(edit), b.permitPods(written, after))...)
+}
+
+// permitPercent holds what an edit hits against the highest percentage allowed.
+// An effect that divides requests among routes may hit all of one.
+func (b bounds) permitPercent(edit Edit) error {
+	limit, found := b.MaxPercent, highestPercent(edit.After, runOf(edit))
+	switch {
+	case limit == 0:
+		return nil
+	case edit.percent > limit:
+		return fmt.Errorf("%v percent are above blastRadius.maxPercent %v", edit.percent, limit)
+	case found > limit && found > edit.highest:
+		return fmt.Errorf("%v percent, where %v were planned, are above blastRadius.maxPercent %v", found, edit.highest, limit)
+	}
+	return nil
+}
+
+// permitPods counts the pods of all that an injection wrote and would write.
+func (b bounds) permitPods(written []Edit, after *unstructured.Unstructured) error {
 	hit := podsOf(after)
 	for _, other := range written {
 		hit = append(hit, podsOf(other.After)...)
 	}
 	slices.Sort(hit)
 	if n := len(slices.Compact(hit)); b.MaxPods > 0 && n > b.MaxPods {
-		refuse("%d pods with a fault are above blastRadius.maxPods %d", n, b.MaxPods)
+		return fmt.Errorf("%d pods with a fault are above blastRadius.maxPods %d", n, b.MaxPods)
 	}
-	if !b.AllTraffic && !scoped(after, scopesOf(edit, written)) {
-		refuse("it would hit requests that are not the run's own, which needs blastRadius.allTraffic")
-	}
-	return errors.Join(errs...)
+	return nil
 }
 
 // runOf returns the run that an edit belongs to.

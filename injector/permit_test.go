@@ -7,8 +7,8 @@ import (
 )
 
 // setAt sets a value deep in an object, through lists too.
-func setAt(t *testing.T, o any, value any, path ...any) {
-	t.Helper()
+func setAt(tb testing.TB, o any, value any, path ...any) {
+	tb.Helper()
 	for _, step := range path[:len(path)-1] {
 		switch step := step.(type) {
 		case string:
@@ -37,7 +37,7 @@ func TestLimitsBiteAtTheWrite(t *testing.T) {
 	tests := map[string]struct {
 		fault  Fault
 		limits BlastRadius
-		alter  func(t *testing.T, c *cluster, plan *Plan)
+		alter  func(c *cluster, plan *Plan)
 		want   string // "" when it is written
 	}{
 		"nothing is altered":                 {fault: callerFault},
@@ -47,97 +47,97 @@ func TestLimitsBiteAtTheWrite(t *testing.T) {
 		"all traffic is allowed and meant":   {fault: Fault{On: onPayments, Site: Caller, Effect: Abort{HTTPStatus: 503, Percent: 100}, AllTraffic: true}, limits: BlastRadius{AllTraffic: true}},
 		"all traffic was allowed, and is not": {
 			fault: Fault{On: onPayments, Site: Caller, Effect: Abort{HTTPStatus: 503, Percent: 100}, AllTraffic: true}, limits: BlastRadius{AllTraffic: true},
-			alter: func(_ *testing.T, _ *cluster, plan *Plan) { plan.Limits.AllTraffic = false },
+			alter: func(_ *cluster, plan *Plan) { plan.Limits.AllTraffic = false },
 			want:  "it would hit requests that are not the run's own, which needs blastRadius.allTraffic",
 		},
 		"a match lost its condition": {
 			fault: callerFault,
-			alter: func(t *testing.T, _ *cluster, plan *Plan) {
-				setAt(t, plan.Edits[0].After.Object, object{"uri": object{"prefix": "/"}}, "spec", "http", 0, "match", 1)
+			alter: func(c *cluster, plan *Plan) {
+				setAt(c.t, plan.Edits[0].After.Object, object{"uri": object{"prefix": "/"}}, "spec", "http", 0, "match", 1)
 			},
 			want: "it would hit requests that are not the run's own",
 		},
 		"a route lost its matches": {
 			fault: callerFault,
-			alter: func(t *testing.T, _ *cluster, plan *Plan) {
-				setAt(t, plan.Edits[0].After.Object, []any{}, "spec", "http", 0, "match")
+			alter: func(c *cluster, plan *Plan) {
+				setAt(c.t, plan.Edits[0].After.Object, []any{}, "spec", "http", 0, "match")
 			},
 			want: "it would hit requests that are not the run's own",
 		},
 		"a match asks for another run": {
 			fault: callerFault,
-			alter: func(t *testing.T, _ *cluster, plan *Plan) {
-				setAt(t, plan.Edits[0].After.Object, object{HeaderRun: object{"exact": "beef"}}, "spec", "http", 0, "match", 0, "headers")
+			alter: func(c *cluster, plan *Plan) {
+				setAt(c.t, plan.Edits[0].After.Object, object{HeaderRun: object{"exact": "beef"}}, "spec", "http", 0, "match", 0, "headers")
 			},
 			want: "it would hit requests that are not the run's own",
 		},
 		"a header of the fault has another value": {
 			fault: byHeaders,
-			alter: func(t *testing.T, _ *cluster, plan *Plan) {
-				setAt(t, plan.Edits[0].After.Object, object{"x-tester": object{"exact": "bob"}}, "spec", "http", 0, "match", 0, "headers")
+			alter: func(c *cluster, plan *Plan) {
+				setAt(c.t, plan.Edits[0].After.Object, object{"x-tester": object{"exact": "bob"}}, "spec", "http", 0, "match", 0, "headers")
 			},
 			want: "it would hit requests that are not the run's own",
 		},
 		"a filter lost its condition": {
 			fault: upstreamFault,
-			alter: func(t *testing.T, _ *cluster, plan *Plan) {
-				setAt(t, plan.Edits[0].After.Object, []any{}, "spec", "configPatches", 0, "patch", "value", "typed_config", "headers")
+			alter: func(c *cluster, plan *Plan) {
+				setAt(c.t, plan.Edits[0].After.Object, []any{}, "spec", "configPatches", 0, "patch", "value", "typed_config", "headers")
 			},
 			want: "it would hit requests that are not the run's own",
 		},
 		"a filter's condition is turned round": {
 			fault: upstreamFault,
-			alter: func(t *testing.T, _ *cluster, plan *Plan) {
-				setAt(t, plan.Edits[0].After.Object, true,
+			alter: func(c *cluster, plan *Plan) {
+				setAt(c.t, plan.Edits[0].After.Object, true,
 					"spec", "configPatches", 0, "patch", "value", "typed_config", "headers", 0, "invert_match")
 			},
 			want: "it would hit requests that are not the run's own",
 		},
 		"the percent allowed is lower": {
 			fault: callerFault,
-			alter: func(_ *testing.T, _ *cluster, plan *Plan) { plan.Limits.MaxPercent = 50 },
+			alter: func(_ *cluster, plan *Plan) { plan.Limits.MaxPercent = 50 },
 			want:  "100 percent are above blastRadius.maxPercent 50",
 		},
 		"a route hits more": {
 			fault: Fault{On: onPayments, Site: Caller, Effect: Abort{HTTPStatus: 503, Percent: 5}}, limits: BlastRadius{MaxPercent: 10},
-			alter: func(t *testing.T, _ *cluster, plan *Plan) {
-				setAt(t, plan.Edits[0].After.Object, int64(50), "spec", "http", 0, "fault", "abort", "percentage", "value")
+			alter: func(c *cluster, plan *Plan) {
+				setAt(c.t, plan.Edits[0].After.Object, int64(50), "spec", "http", 0, "fault", "abort", "percentage", "value")
 			},
 			want: "50 percent, where 5 were planned, are above blastRadius.maxPercent 10",
 		},
 		"a filter hits more": {
 			fault: Fault{On: onPayments, Site: Upstream, Effect: Delay{time.Second, 5}}, limits: BlastRadius{MaxPercent: 10},
-			alter: func(t *testing.T, _ *cluster, plan *Plan) {
-				setAt(t, plan.Edits[0].After.Object, int64(500_000),
+			alter: func(c *cluster, plan *Plan) {
+				setAt(c.t, plan.Edits[0].After.Object, int64(500_000),
 					"spec", "configPatches", 0, "patch", "value", "typed_config", "delay", "percentage", "numerator")
 			},
 			want: "50 percent, where 5 were planned, are above blastRadius.maxPercent 10",
 		},
 		"fewer pods are allowed": {
 			fault: widely,
-			alter: func(_ *testing.T, _ *cluster, plan *Plan) { plan.Limits.MaxPods = 2 },
+			alter: func(_ *cluster, plan *Plan) { plan.Limits.MaxPods = 2 },
 			want:  "3 pods with a fault are above blastRadius.maxPods 2",
 		},
 		"more pods are hit": {
 			fault: upstreamFault, limits: BlastRadius{MaxPods: 1},
-			alter: func(t *testing.T, _ *cluster, plan *Plan) {
-				setAt(t, plan.Edits[0].After.Object, object{"NAME": "payments-z"}, "spec", "configPatches", 1, "match", "proxy", "metadata")
+			alter: func(c *cluster, plan *Plan) {
+				setAt(c.t, plan.Edits[0].After.Object, object{"NAME": "payments-z"}, "spec", "configPatches", 1, "match", "proxy", "metadata")
 			},
 			want: "2 pods with a fault are above blastRadius.maxPods 1",
 		},
 		"other namespaces are allowed": {
 			fault: callerFault,
-			alter: func(_ *testing.T, _ *cluster, plan *Plan) { plan.Limits.Namespaces = []string{"web"} },
+			alter: func(_ *cluster, plan *Plan) { plan.Limits.Namespaces = []string{"web"} },
 			want:  `namespace "shop" is outside blastRadius.namespaces ["web"]`,
 		},
 		"it goes to another namespace": {
 			fault: upstreamFault,
-			alter: func(_ *testing.T, _ *cluster, plan *Plan) { plan.Edits[0].After.SetNamespace("kube-system") },
+			alter: func(_ *cluster, plan *Plan) { plan.Edits[0].After.SetNamespace("kube-system") },
 			want:  `the plan says EnvoyFilter shop/faultline.7f3a, and would write EnvoyFilter kube-system/faultline.7f3a`,
 		},
 		"all of it goes to the mesh's own": {
 			fault: upstreamFault,
-			alter: func(_ *testing.T, _ *cluster, plan *Plan) {
+			alter: func(_ *cluster, plan *Plan) {
 				plan.Limits.Namespaces = nil
 				plan.Edits[0].After.SetNamespace("mesh-root")
 				plan.Edits[0].Ref.Namespace = "mesh-root"
@@ -146,24 +146,24 @@ func TestLimitsBiteAtTheWrite(t *testing.T) {
 		},
 		"its host is everything": {
 			fault: callerFault,
-			alter: func(t *testing.T, _ *cluster, plan *Plan) {
-				setAt(t, plan.Edits[0].After.Object, []any{"*"}, "spec", "hosts")
+			alter: func(c *cluster, plan *Plan) {
+				setAt(c.t, plan.Edits[0].After.Object, []any{"*"}, "spec", "hosts")
 			},
 			want: `its host "*" stands for everything`,
 		},
 		"the namespace opted out": {
 			fault: callerFault, limits: optIn,
-			alter: func(_ *testing.T, c *cluster, _ *Plan) {
-				obj := decodeOne(t, strings.Replace(namespace, "'true'", "'false'", 1))
+			alter: func(c *cluster, _ *Plan) {
+				obj := decodeOne(c.t, strings.Replace(namespace, "'true'", "'false'", 1))
 				if err := c.Tracker().Update(kubeNamespaces, obj, ""); err != nil {
-					t.Error(err)
+					c.t.Error(err)
 				}
 			},
 			want: `namespace "shop" lacks the label faultline.dev/allowed=true that blastRadius.namespaceLabel asks for`,
 		},
 		"the namespace cannot be read": {
 			fault: callerFault, limits: optIn,
-			alter: func(_ *testing.T, c *cluster, _ *Plan) {
+			alter: func(c *cluster, _ *Plan) {
 				c.before = func(verb, _, name string) error {
 					if verb == "get" && name == "shop" {
 						return errLost
@@ -186,7 +186,7 @@ func TestLimitsBiteAtTheWrite(t *testing.T) {
 				t.Fatal(err)
 			}
 			if test.alter != nil {
-				test.alter(t, c, &plan)
+				test.alter(c, &plan)
 			}
 			injection, err := in.Inject(t.Context(), plan)
 			switch {
@@ -198,79 +198,5 @@ func TestLimitsBiteAtTheWrite(t *testing.T) {
 				t.Errorf("writes %q, edits %v", c.writes, injection.Edits())
 			}
 		})
-	}
-}
-
-// TestLimitsCountWhatWasWritten makes the second of two faults too much.
-func TestLimitsCountWhatWasWritten(t *testing.T) {
-	c := newCluster(t, payments)
-	in := c.injector()
-	other := upstreamFault
-	other.Pods, other.PodNames = 0, []string{"payments-b", "payments-c"}
-	plan := c.plan(in, testRun, upstreamFault, other)
-	plan.Limits.MaxPods = 2
-	injection, err := in.Inject(t.Context(), plan)
-	if err == nil || !strings.Contains(err.Error(), "3 pods with a fault are above blastRadius.maxPods 2") || len(injection.Edits()) != 1 {
-		t.Errorf("%v, %d edits written", err, len(injection.Edits()))
-	}
-	if err := injection.Revert(t.Context()); err != nil {
-		t.Error(err)
-	}
-}
-
-// TestScopesOfOneObjectDiffer puts two faults with scopes of their own into one
-// VirtualService.
-func TestScopesOfOneObjectDiffer(t *testing.T) {
-	c := newCluster(t, payments, paymentsRoutes)
-	in := c.injector()
-	ada, bob := callerFault, callerFault
-	ada.Headers, bob.Headers = map[string]string{"x-tester": "ada"}, map[string]string{"x-tester": "bob"}
-	injection, err := in.Inject(t.Context(), c.plan(in, testRun, ada, bob))
-	if err != nil || len(injection.Edits()) != 2 {
-		t.Fatalf("%v, edits %v", err, injection.Edits())
-	}
-	if err := injection.Revert(t.Context()); err != nil {
-		t.Error(err)
-	}
-}
-
-// TestTheSecondLookCostsOneCallAtMost counts the calls of a write.
-func TestTheSecondLookCostsOneCallAtMost(t *testing.T) {
-	const namespace = "apiVersion: v1\nkind: Namespace\nmetadata: {name: shop, labels: {a: b}}\n"
-	for label, want := range map[string][]string{
-		"":    {"update shop/payments"},
-		"a=b": {"get /shop", "update shop/payments"},
-	} {
-		c := newCluster(t, payments, paymentsRoutes, namespace)
-		in := c.injector()
-		plan, err := in.Plan(t.Context(), testRun, []Fault{callerFault}, BlastRadius{NamespaceLabel: label}, in.Now().Add(time.Hour))
-		if err != nil {
-			t.Fatal(err)
-		}
-		var calls []string
-		c.before = func(verb, namespace, name string) error {
-			calls = append(calls, verb+" "+namespace+"/"+name)
-			return nil
-		}
-		if _, err := in.Inject(t.Context(), plan); err != nil {
-			t.Fatal(err)
-		}
-		if strings.Join(calls, ", ") != strings.Join(want, ", ") {
-			t.Errorf("label %q: calls %q, want %q", label, calls, want)
-		}
-	}
-}
-
-func TestWithRootNamespace(t *testing.T) {
-	in, err := NewForClient(newCluster(t), WithRootNamespace("mesh-root"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	f := callerFault
-	f.On.Namespace = "mesh-root"
-	_, err = in.Plan(t.Context(), testRun, []Fault{f}, BlastRadius{}, in.Now().Add(time.Hour))
-	expectReasons(t, err, []string{`faults[0].on.namespace: namespace "mesh-root" is never faulted`})
-	if _, err := NewForClient(newCluster(t), WithRootNamespace("No!")); err == nil {
-		t.Error("a root namespace that is no name was taken")
 	}
 }

@@ -35,8 +35,6 @@ type request struct {
 	root   string // the mesh's root namespace; "" when it is not known
 }
 
-func (r request) bounds() bounds { return bounds{r.limits, r.root} }
-
 // world is the part of the cluster that plans depend on.
 type world struct {
 	domain           string                                   // DNS domain of the cluster
@@ -60,6 +58,7 @@ func target(svc Service) Service {
 type planner struct {
 	world
 	request
+	bounds  bounds // the limits, with namespaces written out
 	plan    Plan
 	reasons []Reason
 	touched map[Ref]bool    // objects that have an edit already
@@ -70,11 +69,10 @@ type planner struct {
 
 // makePlan decides how to make the faults in the world as it is. It is pure.
 func makePlan(w world, r request) (Plan, error) {
-	asked := r.bounds()
-	r.limits = asked.within(r.faults)
-	p := &planner{world: w, request: r, touched: map[Ref]bool{}, hit: map[string]bool{}}
+	asked := bounds{r.limits, r.root}
+	p := &planner{world: w, request: r, bounds: asked.within(r.faults), touched: map[Ref]bool{}, hit: map[string]bool{}}
 	p.virtualServices = slices.Clone(w.virtualServices)
-	p.plan = Plan{Run: r.run, Until: newMark(r.until, r.by).Until, Limits: r.limits, Notes: slices.Clone(w.notes)}
+	p.plan = Plan{Run: r.run, Until: newMark(r.until, r.by).Until, Limits: p.bounds.BlastRadius, Notes: slices.Clone(w.notes)}
 	if err := validRun(r.run); err != nil {
 		p.reasons = append(p.reasons, Reason{"run", err.Error()})
 	}
@@ -83,7 +81,7 @@ func makePlan(w world, r request) (Plan, error) {
 	}
 	p.reasons = slices.Concat(p.reasons, asked.problems(), hidden(r.faults), unequalRamps(r.faults))
 	for i, f := range r.faults {
-		if wrong := r.bounds().refuses(i, f); len(wrong) > 0 {
+		if wrong := p.bounds.refuses(i, f); len(wrong) > 0 {
 			p.reasons = append(p.reasons, wrong...)
 			continue
 		}
@@ -207,7 +205,7 @@ func (p *planner) mayEdit(owner *unstructured.Unstructured) error {
 		return nil
 	}
 	var errs []error
-	if text := p.bounds().forbids(ref.Namespace); text != "" {
+	if text := p.bounds.forbids(ref.Namespace); text != "" {
 		errs = append(errs, fmt.Errorf("%s has its routes, and %s", ref, text))
 	}
 	if carries(owner, p.run) {

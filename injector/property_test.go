@@ -2,6 +2,7 @@ package injector
 
 import (
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -87,14 +88,12 @@ func userRoute(vs *unstructured.Unstructured, n int) object {
 
 func sameObject(a any, b object) bool { return fmt.Sprintf("%p", a) == fmt.Sprintf("%p", b) }
 
+func foreignEditNames() []string { return slices.Sorted(maps.Keys(foreignEdits)) }
+
 // TestForeignEditsSurvive makes random edits, and other runs come and go, in
 // any order around a run; reverting leaves what the edits alone would have.
 func TestForeignEditsSurvive(t *testing.T) {
-	names := make([]string, 0, len(foreignEdits))
-	for name := range foreignEdits {
-		names = append(names, name)
-	}
-	slices.Sort(names)
+	names := foreignEditNames()
 	files := loadGolden(t)
 	for claim, g := range files {
 		for _, start := range decode(t, g.file("before.yaml")) {
@@ -122,7 +121,7 @@ func foreignEditsSurvive(t *testing.T, start *unstructured.Unstructured, names [
 			run := []string{"aaaa", "bbbb", "cccc"}[n%3]
 			if runs[run] {
 				live = mustWithout(t, live, run)
-			} else if edited := spliceAnything(t, live, run, anyEffects[random.IntN(len(anyEffects))]); edited != nil {
+			} else if edited := spliceAnything(t, live, run, anyEffects[random.IntN(len(anyEffects))], uint8(n)); edited != nil {
 				live = edited
 			} else {
 				continue
@@ -155,9 +154,9 @@ func mustWithout(tb testing.TB, obj *unstructured.Unstructured, run string) *uns
 	return after
 }
 
-// spliceAnything puts a fault of run into vs on whatever its first host is, or
-// returns nil when that is refused.
-func spliceAnything(tb testing.TB, vs *unstructured.Unstructured, run string, effect Effect) *unstructured.Unstructured {
+// spliceAnything puts a fault of run into vs on whatever its first host is, for
+// requests and callers that scope picks, or returns nil when that is refused.
+func spliceAnything(tb testing.TB, vs *unstructured.Unstructured, run string, effect Effect, scope uint8) *unstructured.Unstructured {
 	tb.Helper()
 	hosts := stringsAt(vs.Object, "spec", "hosts")
 	if len(hosts) == 0 {
@@ -167,7 +166,21 @@ func spliceAnything(tb testing.TB, vs *unstructured.Unstructured, run string, ef
 	before := runtime.DeepCopyJSON(vs.Object)
 	s := splice{
 		on: Service{Namespace: vs.GetNamespace(), Name: name}, domain: DefaultClusterDomain,
-		effect: effect, spot: spot{run: run, port: 80, site: Caller}, run: run, mark: newMark(testUntil, testBy),
+		effect: effect, spot: spot{run: run, port: 80, site: Caller}, run: run, mark: newMark(testUntil, testBy), manyPorts: scope&1 > 0,
+		children: delegates([]*unstructured.Unstructured{vs}),
+	}
+	switch scope % 7 {
+	case 1:
+		s.allTraffic = true
+	case 2:
+		s.headers = map[string]string{"x-user": "ada", "end-user": "jason"}
+	case 3:
+		s.from = Callers{Namespace: "shop", Labels: map[string]string{"app": "checkout"}}
+	case 4:
+		s.from.Gateway = vs.GetNamespace() + "/public"
+		s.gateway = decodeOne(tb, "{apiVersion: v1, kind: Gateway, metadata: {name: public}, spec: {servers: [{hosts: ['*']}]}}")
+	case 5:
+		s.on.Port, s.ports = 80, []int64{80}
 	}
 	after, names, err := s.into(vs)
 	if asJSON(tb, vs.Object) != asJSON(tb, before) {

@@ -66,7 +66,7 @@ func (n needs) look(faults []Fault, limits BlastRadius) {
 		}
 	}
 	if limits.NamespaceLabel != "" {
-		for _, namespace := range limits.within(faults).Namespaces {
+		for _, namespace := range (bounds{BlastRadius: limits}).within(faults).Namespaces {
 			n.add(namespace, kubeNamespaces, namespace, "get")
 		}
 	}
@@ -90,10 +90,12 @@ func (n needs) write(plan Plan) {
 		switch {
 		case edit.Before == nil:
 			n.add(namespace, resource, "", "get", "watch", "create", "delete")
-		case created[edit.Ref]: // by an earlier edit
-			n.add(namespace, resource, "", "update")
-		default:
+		case !created[edit.Ref]:
 			n.add(namespace, resource, edit.Ref.Name, "get", "watch", "update")
+		}
+		rises := len(edit.rising.Ramp) > 0 && len(edit.Signs) > 0
+		if created[edit.Ref] && (edit.Before != nil || rises) {
+			n.add(namespace, resource, "", "update") // by a second edit, or a step of the ramp
 		}
 	}
 }

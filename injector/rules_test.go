@@ -20,7 +20,7 @@ spec:
 `
 
 func TestRules(t *testing.T) {
-	const marks = "list virtualservices; list envoyfilters; list leases"
+	const marks = "list virtualservices; list envoyfilters; list serviceentries; list leases"
 	const owners = "list httproutes; list grpcroutes"
 	const lease = "create leases; get leases; update leases; delete leases"
 	abort := Abort{HTTPStatus: 503, Percent: 100}
@@ -65,6 +65,19 @@ metadata: {name: shop, labels: {faultline.dev/allowed: "true"}}
 					"; create envoyfilters; get envoyfilters; watch envoyfilters; delete envoyfilters",
 			},
 		},
+		"a blackhole that rises, beside a filter that does": {
+			faults: []Fault{
+				{On: onPayments, Site: Caller, Effect: Blackhole{Percent: 100}, Ramp: []float64{5}},
+				{On: onPayments, Site: Upstream, Effect: abort, Ramp: []float64{5}},
+			},
+			objects: []string{payments},
+			want: map[string]string{
+				"shop": "get services payments; list pods; " + owners + "; " + marks + "; " + lease +
+					"; create serviceentries; get serviceentries; watch serviceentries; delete serviceentries" +
+					"; create virtualservices; get virtualservices; watch virtualservices; delete virtualservices; update virtualservices" +
+					"; create envoyfilters; get envoyfilters; watch envoyfilters; delete envoyfilters; update envoyfilters",
+			},
+		},
 		"nothing": {want: map[string]string{}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -107,6 +120,19 @@ func TestRulesOfHostsAndGateways(t *testing.T) {
 	}
 	if slices.ContainsFunc(all, func(r rights.Right) bool { return r.Resource == "services" || r.Verb == "*" || r.Resource == "*" }) {
 		t.Errorf("in shop: %v", all)
+	}
+}
+
+// Each step of a ramp writes the filter anew.
+func TestRulesOfARamp(t *testing.T) {
+	faults := []Fault{{On: onPayments, Site: Upstream, Ramp: []float64{10}, Effect: Abort{HTTPStatus: 503, Percent: 100}}}
+	plan, err := planOf(t, faults, BlastRadius{}, payments)
+	if err != nil {
+		t.Fatal(err)
+	}
+	update := rights.Right{Group: istioGroup, Resource: "envoyfilters", Verb: "update"}
+	if all := rights.Of(Rules(faults, BlastRadius{}, plan)["shop"]); !slices.Contains(all, update) {
+		t.Errorf("got %v", all)
 	}
 }
 

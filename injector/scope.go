@@ -6,9 +6,6 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime"
 )
 
 // scope returns match once for each way in which a request can be meant, with
@@ -22,18 +19,19 @@ func (s splice) scope(match object) ([]any, error) {
 		return s.scopeByHeaders(match)
 	}
 	var variants []any
-	for _, condition := range []struct {
+	conditions := []struct {
 		header string
 		value  object
 	}{
 		{HeaderRun, object{"exact": s.run}},
 		{HeaderBaggage, object{"regex": baggagePattern(s.run)}},
-	} {
+	}
+	for _, condition := range conditions {
 		if asksFor(match, condition.header) {
 			continue // one condition for each header is all there can be
 		}
-		variant := runtime.DeepCopyJSON(match)
-		if err := unstructured.SetNestedField(variant, condition.value, "headers", condition.header); err != nil {
+		variant := maps.Clone(match)
+		if err := ask(variant, "headers", condition.header, condition.value); err != nil {
 			return nil, err
 		}
 		variants = append(variants, variant)
@@ -64,12 +62,12 @@ func (s splice) scopeByHeaders(match object) ([]any, error) {
 					return nil, nil
 				}
 				if field == "headers" {
-					unstructured.RemoveNestedField(match, field, asked)
+					match[field] = maps.Clone(at[object](match, field))
+					delete(at[object](match, field), asked)
 				}
 			}
 		}
-		err := unstructured.SetNestedField(match, object{"exact": value}, "headers", strings.ToLower(name))
-		if err != nil {
+		if err := ask(match, "headers", strings.ToLower(name), object{"exact": value}); err != nil {
 			return nil, err
 		}
 	}

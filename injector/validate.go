@@ -49,28 +49,21 @@ func (b bounds) refuses(i int, f Fault) []Reason {
 
 func (b bounds) refuseTarget(f Fault, refuse refuser) {
 	on := f.On
-	name := func(field, value string) {
+	name := func(field, value, what string) {
 		if value == "" {
-			refuse(field, "is missing")
+			refuse(field, "is missing%s", what)
 		} else if text := wrongName(value); text != "" {
 			refuse(field, "%q: %s", value, text)
 		}
 	}
-	name("on.namespace", on.Namespace)
-	switch {
-	case on.Host == "":
-		name("on.name", on.Name)
-	case on.Name != "":
-		refuse("on.host", "goes without a name: it is the host of a ServiceEntry, the name that of a Service")
-	case strings.HasPrefix(on.Host, "*"):
-		refuse("on.host", "%q stands for many services: name one of them, with a ServiceEntry of its own", on.Host)
-	case wrongHost(on.Host) != "" || !strings.Contains(on.Host, "."):
-		refuse("on.host", "%q is not a whole host name, such as api.example.com", on.Host)
-	case f.Site == Upstream:
-		refuse("on.host", "a ServiceEntry has no pods to make the fault in: use the caller site")
+	name("on.namespace", on.Namespace, "")
+	if on.Host != "" {
+		refuseHost(f, refuse)
+	} else {
+		name("on.name", on.Name, ", and so is host: a Service's name or a ServiceEntry's host is needed")
 	}
 	if on.Subset != "" {
-		name("on.subset", on.Subset)
+		name("on.subset", on.Subset, "")
 	}
 	if on.Port < 0 || on.Port > 65535 {
 		refuse("on.port", "%d is not a port", on.Port)
@@ -79,6 +72,20 @@ func (b bounds) refuseTarget(f Fault, refuse refuser) {
 		if text := b.forbids(on.Namespace); text != "" {
 			refuse("on.namespace", "%s", text)
 		}
+	}
+}
+
+func refuseHost(f Fault, refuse refuser) {
+	host := f.On.Host
+	switch {
+	case f.On.Name != "":
+		refuse("on.host", "goes without a name: it is the host of a ServiceEntry, the name that of a Service")
+	case strings.HasPrefix(host, "*"):
+		refuse("on.host", "%q stands for many services: name one of them, with a ServiceEntry of its own", host)
+	case wrongHost(strings.ToLower(host)) != "" || !strings.Contains(host, "."):
+		refuse("on.host", "%q is not a whole host name, such as api.example.com", host)
+	case f.Site == Upstream:
+		refuse("on.host", "a ServiceEntry has no pods to make the fault in: use the caller site")
 	}
 }
 
@@ -102,13 +109,7 @@ func (b bounds) refuseForUpstream(f Fault, refuse refuser) {
 	if fields := f.picks(); len(fields) > 1 {
 		refuse(fields[0], "goes without %s: they say the same in different ways", strings.Join(fields[1:], " and "))
 	}
-	for i, name := range f.PodNames {
-		if text := wrongHost(name); text != "" {
-			refuse(fmt.Sprintf("podNames[%d]", i), "%q: %s", name, text)
-		} else if slices.Contains(f.PodNames[:i], name) {
-			refuse(fmt.Sprintf("podNames[%d]", i), "%q is there twice", name)
-		}
-	}
+	refusePodNames(f.PodNames, refuse)
 	switch {
 	case f.Pods < 0:
 		refuse("pods", "%d is negative", f.Pods)
@@ -116,6 +117,16 @@ func (b bounds) refuseForUpstream(f Fault, refuse refuser) {
 		refuse("pods", "%d is above blastRadius.maxPods %d", f.Pods, b.MaxPods)
 	case b.MaxPods > 0 && len(f.PodNames) > b.MaxPods:
 		refuse("podNames", "%d pods are above blastRadius.maxPods %d", len(f.PodNames), b.MaxPods)
+	}
+}
+
+func refusePodNames(names []string, refuse refuser) {
+	for i, name := range names {
+		if text := wrongHost(name); text != "" {
+			refuse(fmt.Sprintf("podNames[%d]", i), "%q: %s", name, text)
+		} else if slices.Contains(names[:i], name) {
+			refuse(fmt.Sprintf("podNames[%d]", i), "%q is there twice", name)
+		}
 	}
 }
 
@@ -149,21 +160,29 @@ func (b bounds) refuseScope(f Fault, refuse refuser) {
 	}
 	seen := map[string]bool{}
 	for _, name := range slices.Sorted(maps.Keys(f.Headers)) {
-		lower, value := strings.ToLower(name), f.Headers[name]
-		switch {
-		case !headerName.MatchString(name):
-			refuse("headers", "%q is not the name of a header", name)
-		case slices.Contains(notHeaders, lower):
-			refuse("headers", "%s is not matched as a header by Istio", name)
-		case lower == HeaderRun || lower == HeaderBaggage:
-			refuse("headers", "%s tells which run a request belongs to, which is asked when there are no headers here", name)
-		case seen[lower]:
+		if text := wrongHeader(name, f.Headers[name]); text != "" {
+			refuse("headers", "%s", text)
+		} else if seen[strings.ToLower(name)] {
 			refuse("headers", "%s is there twice", name)
-		case value == "" || strings.ContainsFunc(value, func(r rune) bool { return r < ' ' || r == 0x7f }):
-			refuse("headers", "%s: %q is not a value that a header can have", name, value)
 		}
-		seen[lower] = true
+		seen[strings.ToLower(name)] = true
 	}
+}
+
+// wrongHeader says why requests cannot be told by a header and its value, or "".
+func wrongHeader(name, value string) string {
+	lower := strings.ToLower(name)
+	switch {
+	case !headerName.MatchString(name):
+		return fmt.Sprintf("%q is not the name of a header", name)
+	case slices.Contains(notHeaders, lower):
+		return name + " is not matched as a header by Istio"
+	case lower == HeaderRun || lower == HeaderBaggage:
+		return name + " tells which run a request belongs to, which is asked when there are no headers here"
+	case value == "" || strings.ContainsFunc(value, func(r rune) bool { return r < ' ' || r == 0x7f }):
+		return fmt.Sprintf("%s: %q is not a value that a header can have", name, value)
+	}
+	return ""
 }
 
 // refuseEffect reports what is wrong with the effect of a fault and its ramp.
@@ -203,7 +222,7 @@ func wrongName(text string) string {
 
 // wrongHost says why text is no host, and names no pod or Gateway, or "".
 func wrongHost(text string) string {
-	return strings.Join(validation.IsDNS1123Subdomain(strings.ToLower(text)), "; ")
+	return strings.Join(validation.IsDNS1123Subdomain(text), "; ")
 }
 
 // wrongLabel says why name and value are no label, or "".

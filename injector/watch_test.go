@@ -323,6 +323,41 @@ func TestOurOwnNextWriteIsNoEviction(t *testing.T) {
 	})
 }
 
+// TestAStepIsNoEviction climbs a ramp on watched objects, of both kinds; what
+// comes from the past of the watch is no eviction either.
+func TestAStepIsNoEviction(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster(t, payments, paymentsRoutes)
+		in := c.injector()
+		injection, err := in.Inject(t.Context(), c.plan(in, testRun, rising()...))
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := injection.Context(t.Context())
+		defer cancel()
+		synctest.Wait()
+		for n := 1; n <= 2; n++ {
+			if err := injection.Step(t.Context(), n); err != nil {
+				t.Fatal(err)
+			}
+			if n == 1 {
+				<-time.After(5 * time.Second)
+			}
+		}
+		<-time.After(5 * time.Second)
+		if ctx.Err() != nil {
+			t.Errorf("ended: %v", context.Cause(ctx))
+		}
+		c.change(ourFilter, func(filter *unstructured.Unstructured) {
+			at[object](filter.Object, "spec")["configPatches"] = []any{}
+		})
+		expectEviction(ctx, t, ourFilter, "what the run put in was changed")
+		if err := injection.Revert(t.Context()); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 // TestNothingIsPutBack evicts the first edit of an object before the second is
 // written: planning again would bring back what was taken out.
 func TestNothingIsPutBack(t *testing.T) {

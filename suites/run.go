@@ -48,7 +48,9 @@ type step struct {
 func (s *step) set(e experiments.Event) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.event = e
+	if e.Step != "guard" { // which is no step of the run
+		s.event = e
+	}
 	if !e.Again {
 		ginkgo.GinkgoWriter.Printf("%s: %s\n", e.Step, e.Text)
 	}

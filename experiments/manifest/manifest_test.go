@@ -68,6 +68,20 @@ spec:
       httpStatus: 503
       percent: 100
     ramp: [0.5, 20]
+    from: {namespace: web, labels: {app: frontend, track: canary}}
+  - on: {namespace: shop, host: api.bank.example}
+    site: caller
+    abort: {httpStatus: 503, percent: 100}
+    from: {gateway: shop/public}
+    headers: {x-tester: ada, X-Track: canary}
+  - on: {namespace: shop, service: payments}
+    site: upstream
+    abort: {httpStatus: 503, percent: 100}
+    podsPercent: 33.3
+  - on: {namespace: shop, service: payments}
+    site: upstream
+    abort: {httpStatus: 503, percent: 100}
+    podNames: [payments-a, payments-b]
   - {on: {namespace: bank, service: a}, site: caller, abort: {grpcStatus: UNAVAILABLE, percent: 5}}
   - {on: {namespace: bank, service: b}, site: caller, delays: {steps: [{fixed: 50ms, percent: 95}, {fixed: 2s, percent: 5}]}}
   - {on: {namespace: bank, service: c}, site: caller, blackhole: {percent: 50}}
@@ -97,7 +111,12 @@ spec:
   - readmitted: {service: payments}
   haltWhen:
   - successRate: {atMost: 0.5}
-  blastRadius: {namespaces: [shop, bank], maxPercent: 100, maxPods: 3, allTraffic: true}
+  blastRadius:
+    namespaces: [shop, bank]
+    namespaceLabel: faultline.dev/allowed=true
+    maxPercent: 100
+    maxPods: 3
+    allTraffic: true
   settle: 1m30s
   duration: 2500ms
   recovery: 1h
@@ -125,6 +144,24 @@ func TestEveryFieldIsRead(t *testing.T) {
 				On:     injector.Service{Namespace: "shop", Name: "inventory"},
 				Effect: injector.Abort{HTTPStatus: 503, Percent: 100},
 				Site:   injector.Caller, Ramp: []float64{0.5, 20},
+				From:   injector.Callers{Namespace: "web", Labels: map[string]string{"app": "frontend", "track": "canary"}},
+			},
+			{
+				On:      injector.Service{Namespace: "shop", Host: "api.bank.example"},
+				Effect:  injector.Abort{HTTPStatus: 503, Percent: 100},
+				Site:    injector.Caller,
+				From:    injector.Callers{Gateway: "shop/public"},
+				Headers: map[string]string{"x-tester": "ada", "X-Track": "canary"},
+			},
+			{
+				On:     injector.Service{Namespace: "shop", Name: "payments"},
+				Effect: injector.Abort{HTTPStatus: 503, Percent: 100},
+				Site:   injector.Upstream, PodsPercent: 33.3,
+			},
+			{
+				On:     injector.Service{Namespace: "shop", Name: "payments"},
+				Effect: injector.Abort{HTTPStatus: 503, Percent: 100},
+				Site:   injector.Upstream, PodNames: []string{"payments-a", "payments-b"},
 			},
 			inBank("a", injector.Abort{GRPCStatus: "UNAVAILABLE", Percent: 5}),
 			inBank("b", injector.Delays{Steps: []injector.DelayStep{{Fixed: 50 * time.Millisecond, Percent: 95}, {Fixed: 2 * time.Second, Percent: 5}}}),
@@ -137,8 +174,11 @@ func TestEveryFieldIsRead(t *testing.T) {
 			Header: map[string]string{"Host": "shop.example", "baggage": "user=jason", "x-number": "5"},
 			Body:   `{"sku": 1}`, Rate: 0.5, Timeout: 2 * time.Second, MaxInFlight: 7,
 		},
-		BlastRadius: injector.BlastRadius{Namespaces: []string{"shop", "bank"}, MaxPercent: 100, MaxPods: 3, AllTraffic: true},
-		Settle:      90 * time.Second, Duration: 2500 * time.Millisecond, Recovery: time.Hour,
+		BlastRadius: injector.BlastRadius{
+			Namespaces: []string{"shop", "bank"}, NamespaceLabel: "faultline.dev/allowed=true",
+			MaxPercent: 100, MaxPods: 3, AllTraffic: true,
+		},
+		Settle: 90 * time.Second, Duration: 2500 * time.Millisecond, Recovery: time.Hour,
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)

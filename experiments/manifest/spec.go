@@ -48,16 +48,27 @@ type fault struct {
 	On   target   `yaml:"on"`
 	Site siteName `yaml:"site,required"`
 	effects
-	Ramp       []percentage `yaml:"ramp"`
-	Pods       number       `yaml:"pods"`
-	AllTraffic flag         `yaml:"allTraffic"`
+	Ramp        []percentage    `yaml:"ramp"`
+	From        callers         `yaml:"from"`
+	Headers     map[string]text `yaml:"headers"`
+	AllTraffic  flag            `yaml:"allTraffic"`
+	Pods        number          `yaml:"pods"`
+	PodsPercent percentage      `yaml:"podsPercent"`
+	PodNames    []text          `yaml:"podNames"`
 }
 
 type target struct {
 	Namespace text `yaml:"namespace,required" want:"the namespace of the Service"`
-	Service   text `yaml:"service,required" want:"the name of a Service"`
+	Service   text `yaml:"service"`
+	Host      text `yaml:"host"`
 	Port      port `yaml:"port"`
 	Subset    text `yaml:"subset"`
+}
+
+type callers struct {
+	Namespace text            `yaml:"namespace"`
+	Labels    map[string]text `yaml:"labels"`
+	Gateway   text            `yaml:"gateway"`
 }
 
 type load struct {
@@ -72,10 +83,11 @@ type load struct {
 }
 
 type radius struct {
-	Namespaces []text     `yaml:"namespaces"`
-	MaxPercent percentage `yaml:"maxPercent"`
-	MaxPods    number     `yaml:"maxPods"`
-	AllTraffic flag       `yaml:"allTraffic"`
+	Namespaces     []text     `yaml:"namespaces"`
+	NamespaceLabel text       `yaml:"namespaceLabel"`
+	MaxPercent     percentage `yaml:"maxPercent"`
+	MaxPods        number     `yaml:"maxPods"`
+	AllTraffic     flag       `yaml:"allTraffic"`
 }
 
 // experiment converts the wire form. What could not be read is zero or nil.
@@ -111,10 +123,15 @@ func (f fault) fault() injector.Fault {
 	}
 	return injector.Fault{
 		On: injector.Service{
-			Namespace: string(f.On.Namespace), Name: string(f.On.Service),
+			Namespace: string(f.On.Namespace), Name: string(f.On.Service), Host: string(f.On.Host),
 			Port: int(f.On.Port), Subset: string(f.On.Subset),
 		},
-		Effect: effect, Ramp: ramp, Site: injector.Site(f.Site), Pods: int(f.Pods), AllTraffic: bool(f.AllTraffic),
+		Effect: effect, Ramp: ramp, Site: injector.Site(f.Site),
+		From: injector.Callers{
+			Namespace: string(f.From.Namespace), Labels: textMap(f.From.Labels), Gateway: string(f.From.Gateway),
+		},
+		Headers: textMap(f.Headers), AllTraffic: bool(f.AllTraffic),
+		Pods: int(f.Pods), PodsPercent: float64(f.PodsPercent), PodNames: textList(f.PodNames),
 	}
 }
 
@@ -126,17 +143,24 @@ func (l load) load() loadgen.Load {
 }
 
 func (r radius) blastRadius() injector.BlastRadius {
-	limits := injector.BlastRadius{MaxPercent: float64(r.MaxPercent), MaxPods: int(r.MaxPods), AllTraffic: bool(r.AllTraffic)}
-	for _, namespace := range r.Namespaces {
-		limits.Namespaces = append(limits.Namespaces, string(namespace))
+	return injector.BlastRadius{
+		Namespaces: textList(r.Namespaces), NamespaceLabel: string(r.NamespaceLabel),
+		MaxPercent: float64(r.MaxPercent), MaxPods: int(r.MaxPods), AllTraffic: bool(r.AllTraffic),
 	}
-	return limits
 }
 
 func matcherList(specs []matchers) []experiments.Matcher {
 	var all []experiments.Matcher
 	for _, s := range specs {
 		all = append(all, s.matcher())
+	}
+	return all
+}
+
+func textList(texts []text) []string {
+	var all []string
+	for _, content := range texts {
+		all = append(all, string(content))
 	}
 	return all
 }

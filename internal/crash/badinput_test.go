@@ -122,16 +122,16 @@ func withoutRenewals(next http.RoundTripper) http.RoundTripper {
 // plan and injection.
 func TestTimesThatHavePassed(t *testing.T) {
 	s := newSubject(t, "until")
-	fault := target{"routed-0", injector.Caller}.fault(s.namespace)
+	fault := target{"routed-0", injector.Caller, plain}.fault(s.namespace)
 	_, err := s.in.Plan(t.Context(), injector.NewRunID(), []injector.Fault{fault}, injector.BlastRadius{}, s.in.Now().Add(-time.Second))
 	if refused, ok := errors.AsType[*injector.RefusedError](err); !ok || refused.Reasons[0].Field != "until" {
 		t.Errorf("got %v, want a refusal of until", err)
 	}
-	plan, err := s.plan(t.Context(), target{"routed-0", injector.Caller})
+	plan, err := s.plan(t.Context(), target{"routed-0", injector.Caller, plain})
 	if err != nil {
 		t.Fatal(err)
 	}
-	later := newInjector(t, skewed(2*time.Hour))
+	later := newInjector(t, skewed(4*time.Hour))
 	injection, err := later.Inject(t.Context(), plan)
 	if err == nil || !strings.Contains(err.Error(), "its faults are stale since") {
 		t.Errorf("got %v", err)

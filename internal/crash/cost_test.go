@@ -128,8 +128,8 @@ func TestRoundTrips(t *testing.T) {
 // its reading back, and for a run of one fault with its Lease.
 func BenchmarkUndo(b *testing.B) {
 	for name, targets := range map[string][]target{
-		"edit":   {{"routed-0", injector.Caller}},
-		"create": {{"upstream-0", injector.Upstream}},
+		"edit":   {{"routed-0", injector.Caller, plain}},
+		"create": {{"upstream-0", injector.Upstream, plain}},
 	} {
 		b.Run(name, func(b *testing.B) {
 			s, clock := newClocked(b, fmt.Sprintf("bench-%s-%d", name, b.N))

@@ -56,7 +56,7 @@ func TestCrashIsSeen(t *testing.T) {
 		result := crash(t, "unmarked", 1, reap, func(j *job) {
 			held(j)
 			j.Unmarked = true
-			j.Targets = []target{{"routed-1", injector.Caller}}
+			j.Targets = []target{{"routed-1", injector.Caller, plain}}
 		})
 		if len(result.remains.unequal) == 0 {
 			t.Errorf("not seen: %s", result)
@@ -104,7 +104,7 @@ func (s *scene) sleepers(t *testing.T) (sleeping []*process) {
 	for n := range maxRequests {
 		p, err := start(t.Context(), job{
 			Kubeconfig: mesh.Kubeconfig(), Namespace: s.namespace, Run: injector.NewRunID(), Death: asleep, At: n,
-			Targets: []target{{fmt.Sprint("routed-", n%s.cast.routed), injector.Caller}, {fmt.Sprint("bare-", n), injector.Caller}},
+			Targets: []target{{fmt.Sprint("routed-", n%s.cast.routed), injector.Caller, plain}, {fmt.Sprint("bare-", n), injector.Caller, plain}},
 		})
 		if err != nil {
 			t.Fatal(err)

@@ -1,15 +1,11 @@
 package crash
 
 import (
-	"bufio"
-	"bytes"
+	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"os"
-	"os/exec"
 	"slices"
 	"strings"
 	"sync"
@@ -30,40 +26,6 @@ const (
 
 // forGood is to hold a fault until one is killed for it.
 const forGood = time.Minute
-
-// places are where in a run a kill can fall, in their order.
-var places = []string{
-	"before the first write", "between lease and first write", "between writes", "while held", "in revert", "after",
-}
-
-// place tells from what a worker said where it died.
-func place(said []string) string {
-	step, leased, wrote := "", false, false
-	for _, line := range said {
-		switch {
-		case strings.HasPrefix(line, "#"):
-			step = line
-		case step != stepInject || !strings.HasPrefix(line, "> ") || strings.HasPrefix(line, "> GET"):
-		case strings.Contains(line, "/leases"):
-			leased = true
-		default:
-			wrote = true
-		}
-	}
-	switch {
-	case step == stepHold:
-		return places[3]
-	case step == stepRevert:
-		return places[4]
-	case step == stepEnd:
-		return places[5]
-	case wrote:
-		return places[2]
-	case leased:
-		return places[1]
-	}
-	return places[0]
-}
 
 // reaper takes out what the dead have left in a namespace.
 type reaper func(ctx context.Context, in *injector.Injector, namespace string) error
@@ -91,32 +53,6 @@ func silence(ctx context.Context, in *injector.Injector, namespace string) ([]in
 			return nil, fmt.Errorf("a dead run looks alive for a minute: %s", found[at])
 		}
 	}
-}
-
-// tally is what came of a suite of crashes.
-type tally struct {
-	mu      sync.Mutex
-	deaths  map[string]int // kills by place
-	means   map[death]int  // kills by means
-	edits   int            // foreign edits
-	remains remains
-	liars   []string // runs that said they had reverted, and had not
-
-	life     time.Duration // how long runs take that live to their end, the hold aside
-	requests map[int]int   // how many requests they make, by number of faults
-}
-
-func (t *tally) String() string {
-	total := 0
-	var lines []string
-	for _, place := range places {
-		total += t.deaths[place]
-		lines = append(lines, fmt.Sprintf("  %5d %s", t.deaths[place], place))
-	}
-	return fmt.Sprintf("%d processes killed (%d by time, %d before a request, %d in one, %d behind one), %d foreign edits\n%s\n"+
-		"%d marks left, %d objects unequal, %d runs that claimed to be reverted and were not",
-		total, t.means[never], t.means[before], t.means[half], t.means[after], t.edits, strings.Join(lines, "\n"),
-		len(t.remains.marks), len(t.remains.unequal), len(t.liars))
 }
 
 // lane kills workers in one scene.
@@ -245,48 +181,6 @@ func (l *lane) job(n int) job {
 	return j
 }
 
-// process is a worker.
-type process struct {
-	*exec.Cmd
-	stdout, stdin *os.File // what it says; what holds it at its end
-	said          *bufio.Scanner
-	stderr        bytes.Buffer
-}
-
-// hear returns the first of the lines that the process says, or the last it says
-// at all.
-func (p *process) hear(lines ...string) (last string) {
-	for p.said.Scan() {
-		if last = p.said.Text(); slices.Contains(lines, last) {
-			break
-		}
-	}
-	return last
-}
-
-func start(ctx context.Context, j job) (*process, error) {
-	text, err := json.Marshal(j)
-	if err != nil {
-		return nil, err
-	}
-	p := &process{Cmd: exec.CommandContext(ctx, os.Args[0])}
-	p.Env = append(os.Environ(), workerEnv+"="+string(text))
-	p.Stderr = &p.stderr
-	var theirs [2]*os.File
-	if theirs[0], p.stdin, err = os.Pipe(); err != nil {
-		return nil, err
-	}
-	if p.stdout, theirs[1], err = os.Pipe(); err != nil {
-		return nil, err
-	}
-	p.said = bufio.NewScanner(p.stdout)
-	p.Stdin, p.Stdout = theirs[0], theirs[1]
-	err = p.Start()
-	return p, errors.Join(err, theirs[0].Close(), theirs[1].Close())
-}
-
-func (p *process) close() error { return errors.Join(p.stdin.Close(), p.stdout.Close()) }
-
 // worker starts a process for j, kills it if it does not do so itself, and
 // returns what it said.
 func (l *lane) worker(ctx context.Context, j job) (said []string, err error) {
@@ -297,7 +191,7 @@ func (l *lane) worker(ctx context.Context, j job) (said []string, err error) {
 	said = l.listen(p, j)
 	err = p.Wait()
 	if p.ProcessState.Exited() { // nobody killed it
-		return said, fmt.Errorf("run %s of %v ended by itself: %v\n%s", j.Run, j.Targets, err, &p.stderr)
+		return said, fmt.Errorf("run %s of %v ended by itself: %w\n%s", j.Run, j.Targets, cmp.Or(err, errors.New("without an error")), &p.stderr)
 	}
 	l.tally.mu.Lock()
 	defer l.tally.mu.Unlock()

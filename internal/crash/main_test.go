@@ -29,9 +29,20 @@ func TestMain(m *testing.M) {
 		os.Exit(work(context.Background(), job))
 	}
 	flag.Parse()
-	klog.LogToStderr(false) // client-go tells there of answers that were cut
-	klog.SetOutput(io.Discard)
+	quiet()
 	os.Exit(withMesh(m))
+}
+
+// quiet keeps client-go from telling of answers that were cut.
+func quiet() {
+	flags := flag.NewFlagSet("klog", flag.PanicOnError)
+	klog.InitFlags(flags)
+	for name, value := range map[string]string{"logtostderr": "false", "stderrthreshold": "FATAL"} {
+		if err := flags.Set(name, value); err != nil {
+			panic(err)
+		}
+	}
+	klog.SetOutput(io.Discard)
 }
 
 func withMesh(m *testing.M) (code int) {

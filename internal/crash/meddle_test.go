@@ -28,10 +28,10 @@ func (c call) gvr() schema.GroupVersionResource {
 // request arrives.
 func meddling(name string, do func(ctx context.Context, s *scene, c call, live *unstructured.Unstructured) error) trouble {
 	return trouble{name: name, once: true, meddles: true, meet: func(t *troubled, q *http.Request, send http.RoundTripper) (*http.Response, error) {
-		c := callOf(q)
-		live, err := t.scene.of(c).Get(q.Context(), c.name, metav1.GetOptions{})
+		c, ctx := callOf(q), context.WithoutCancel(q.Context())
+		live, err := t.scene.of(c).Get(ctx, c.name, metav1.GetOptions{})
 		if err == nil {
-			err = do(q.Context(), t.scene, c, live)
+			err = do(ctx, t.scene, c, live)
 		}
 		if err != nil && !apierrors.IsNotFound(err) {
 			return nil, err

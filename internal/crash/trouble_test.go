@@ -27,7 +27,7 @@ const (
 // troubleTargets are a run that does everything there is: edits a user's object,
 // creates one, and creates a filter.
 var troubleTargets = []target{
-	{"routed-0", injector.Caller}, {"bare-0", injector.Caller}, {"upstream-0", injector.Upstream},
+	{"routed-0", injector.Caller, plain}, {"bare-0", injector.Caller, plain}, {"upstream-0", injector.Upstream, plain},
 }
 
 // step is when trouble is met.
@@ -63,13 +63,13 @@ type subject struct {
 	revert    func(context.Context, *injector.Injection) error // a companion test has a bad one
 }
 
-func newSubject(tb testing.TB, namespace string, options ...injector.Option) *subject {
+func newSubject(tb testing.TB, namespace string) *subject {
 	tb.Helper()
 	s := &subject{scene: newScene(tb, namespace, cast{1, 1, 1})}
 	s.transport = &troubled{scene: s.scene}
 	config := unthrottled()
 	config.Wrap(func(next http.RoundTripper) http.RoundTripper { s.transport.next = next; return s.transport })
-	s.in = newInjector(tb, config, options...)
+	s.in = newInjector(tb, config)
 	s.revert = func(ctx context.Context, injection *injector.Injection) error { return injection.Revert(ctx) }
 	return s
 }

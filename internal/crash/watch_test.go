@@ -124,7 +124,7 @@ func TestNamespaceThatEnds(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	before := s.begin(t, target{"routed-0", injector.Caller}, target{"upstream-0", injector.Upstream})
+	before := s.begin(t, target{"routed-0", injector.Caller, plain}, target{"upstream-0", injector.Upstream, plain})
 	if err := s.client.Resource(namespaces).Delete(t.Context(), s.namespace, metav1.DeleteOptions{}); err != nil {
 		t.Fatal(err)
 	}

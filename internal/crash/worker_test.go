@@ -4,11 +4,13 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"os"
 	"path"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -40,15 +42,33 @@ type job struct {
 
 // target is a fault to make: on a service, at a site.
 type target struct {
-	Name string
-	Site injector.Site
+	Name  string
+	Site  injector.Site
+	Shape shape
 }
 
+// shape is what a fault puts into the mesh.
+type shape int
+
+const (
+	plain shape = iota // one object
+	hole               // two of them: a route to nowhere, and the nowhere
+	ramp               // an object that is written again while the fault is held
+)
+
 func (t target) fault(namespace string) injector.Fault {
-	return injector.Fault{
+	fault := injector.Fault{
 		On: injector.Service{Namespace: namespace, Name: t.Name}, Site: t.Site,
 		Effect: injector.Abort{HTTPStatus: 503, Percent: 100},
 	}
+	switch t.Shape {
+	case hole:
+		fault.Effect = injector.Blackhole{Percent: 100}
+	case ramp:
+		fault.Ramp = []float64{10, 50}
+	case plain:
+	}
+	return fault
 }
 
 // death is when a worker kills itself.
@@ -67,6 +87,7 @@ const (
 const (
 	stepPlan   = "# plan"
 	stepInject = "# inject"
+	stepRamp   = "# ramp"
 	stepHold   = "# hold"
 	stepSleep  = "# sleep"
 	stepRevert = "# revert"
@@ -115,6 +136,10 @@ func (j job) do(ctx context.Context) error {
 	tell(stepInject)
 	m.armed.Store(true)
 	injection, err := in.Inject(ctx, plan)
+	for n := 1; err == nil && n <= 2 && j.ramps(); n++ {
+		tell(stepRamp)
+		_ = injection.Step(ctx, n) // a user may have taken the fault out
+	}
 	if err == nil {
 		tell(stepHold)
 		hold := time.NewTimer(j.Hold)
@@ -123,9 +148,13 @@ func (j job) do(ctx context.Context) error {
 	}
 	tell(stepRevert)
 	if errRevert := injection.Revert(ctx); errRevert != nil {
-		return fmt.Errorf("%w (inject: %v)", errRevert, err)
+		return errors.Join(errRevert, err)
 	}
 	return nil
+}
+
+func (j job) ramps() bool {
+	return slices.ContainsFunc(j.Targets, func(t target) bool { return t.Shape == ramp })
 }
 
 // mortal is a transport that ends its own process at one of its requests.

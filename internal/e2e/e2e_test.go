@@ -15,6 +15,10 @@ import (
 	"testing"
 	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/rest"
 
 	"github.com/faultline-mesh/faultline/assertions"
@@ -220,7 +224,46 @@ func TestAFaultThatIsTakenOutProvesNothing(t *testing.T) {
 	if err != nil || reverted != nil {
 		t.Fatal(err, reverted)
 	}
-	if report.Verdict != experiments.Inconclusive || !strings.Contains(report.Reason, "did not keep the fault to the end of its phase") {
+	if report.Verdict != experiments.Inconclusive || !strings.Contains(report.Reason, "the run was not completed: evicted: ") {
+		t.Errorf("got:\n%s", report)
+	}
+	if took := report.During.To.Sub(report.During.From); took > 10*time.Second {
+		t.Errorf("the run ended only after %s", took)
+	}
+	noLeftovers(t)
+}
+
+// Nor does one that is there again: it was out in between.
+func TestAFaultThatIsTakenOutAndPutBackProvesNothing(t *testing.T) {
+	client, err := dynamic.NewForConfig(cluster)
+	if err != nil {
+		t.Fatal(err)
+	}
+	inventory := client.Resource(schema.GroupVersionResource{Group: "networking.istio.io", Version: "v1", Resource: "virtualservices"}).Namespace("shop")
+	var failed error
+	outAndIn := when("during", func() {
+		faulted, err := inventory.Get(t.Context(), "inventory", metav1.GetOptions{})
+		if err != nil {
+			failed = err
+			return
+		}
+		clean := faulted.DeepCopy()
+		routes, _, err := unstructured.NestedSlice(clean.Object, "spec", "http")
+		failed = errors.Join(err, unstructured.SetNestedSlice(clean.Object, routes[1:], "spec", "http"))
+		written, err := inventory.Update(t.Context(), clean, metav1.UpdateOptions{})
+		if err != nil {
+			failed = errors.Join(failed, err)
+			return
+		}
+		faulted.SetResourceVersion(written.GetResourceVersion())
+		_, err = inventory.Update(t.Context(), faulted, metav1.UpdateOptions{})
+		failed = errors.Join(failed, err)
+	})
+	report, err := newRunner(t, outAndIn).Run(t.Context(), inventoryDown(2*time.Second))
+	if err != nil || failed != nil {
+		t.Fatal(err, failed)
+	}
+	if report.Verdict != experiments.Inconclusive || !strings.Contains(report.Reason, "evicted: on VirtualService shop/inventory") {
 		t.Errorf("got:\n%s", report)
 	}
 	noLeftovers(t)

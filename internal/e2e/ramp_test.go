@@ -91,7 +91,7 @@ func TestARampThatIsTakenOutProvesNothing(t *testing.T) {
 		}
 	})
 	report, err := newRunner(t, takeOut).Run(t.Context(), e)
-	if err != nil || report.Verdict != experiments.Inconclusive || !strings.Contains(report.Reason, "step 1 of VirtualService shop/inventory") {
+	if err != nil || report.Verdict != experiments.Inconclusive || !strings.Contains(report.Reason, "evicted: on VirtualService shop/inventory") {
 		t.Errorf("%v\n%s", err, report)
 	}
 	noLeftovers(t)

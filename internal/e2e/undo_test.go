@@ -550,7 +550,7 @@ apiVersion: rbac.authorization.k8s.io/v1
 kind: Role
 metadata: {name: reverter}
 rules:
-- {apiGroups: [networking.istio.io], resources: [virtualservices, envoyfilters], verbs: [get, list, update, delete]}
+- {apiGroups: [networking.istio.io], resources: [virtualservices, envoyfilters, serviceentries], verbs: [get, list, update, delete]}
 - {apiGroups: [coordination.k8s.io], resources: [leases], verbs: [get, list, delete]}
 `, "roles")
 	p.create(p.name, `
