@@ -32,6 +32,9 @@ func (b Blackhole) String() string { return fmt.Sprintf("blackhole on %v%%", b.P
 func (b Blackhole) partial() bool { return b.Percent < 100 }
 
 func (b Blackhole) inRoute(route object, s spot) ([]object, error) {
+	if err := hasOwn(route); err != nil {
+		return nil, err
+	}
 	if !b.partial() {
 		route["route"] = s.nowhere()
 		return []object{route}, nil

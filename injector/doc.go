@@ -48,7 +48,9 @@
 //     from. On a conflict the edit is planned again on what is there.
 //  3. The write that makes an edit also says how to undo it: the label
 //     faultline.dev/faulted, and the annotation faultline.dev/run.<run> with
-//     who made it, until when, and which routes. There is no other record.
+//     who made it, until when, and which routes. There is no other record. The
+//     run's Lease, which says that the run is alive, comes before the first
+//     write and goes after the last.
 //  4. Reverting removes routes by name and the run's own marks, and nothing
 //     else: what others changed since stays. When nobody did, spec and metadata
 //     are what they were. The label goes with the last run's mark.
@@ -57,6 +59,13 @@
 //     the run. Otherwise it is a [NotRevertedError].
 //  7. What is about to be written is held against the limits once more.
 //  8. A write whose outcome is unknown counts as perhaps written.
+//  9. What somebody else takes out is not put back: the run ends. See
+//     [Injection.Context].
+//  10. The faults of a run that is dead are anyone's to take out; see
+//     [Injector.RevertStale]. That it is dead is judged by the API server's clock
+//     and one's own monotonic one, never by a client's time of day.
+//  11. Where there is a halt flag nothing is written but reverts. See
+//     [Injector.Halt].
 //
 // Whether the proxies have the fault, and whether it fired, is not known here:
 // [Edit.ShownIn] is what to ask of their configuration.

@@ -61,6 +61,15 @@ type idleError string
 // Error returns the reason.
 func (e idleError) Error() string { return string(e) }
 
+// hasOwn reports why an effect cannot change what a route does with its
+// requests: a delegated one has that from the child (see delegate.go).
+func hasOwn(route object) error {
+	if ref, delegated := childRef(route, ""); delegated {
+		return fmt.Errorf("delegates to %s %s, which decides where its requests go, with which retries and timeout", ref.Kind, ref.Name)
+	}
+	return nil
+}
+
 // faulted returns route with a fault for Istio in it.
 func faulted(route, fault object) ([]object, error) {
 	if route["fault"] != nil {

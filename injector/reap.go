@@ -5,11 +5,16 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 )
 
-// lookEvery is how often a silent Lease is looked at.
-const lookEvery = 500 * time.Millisecond
+// How often a silent Lease is looked at, and for how long all of them together
+// when some cannot be read.
+const (
+	lookEvery   = 500 * time.Millisecond
+	watchBudget = maxLeaseDuration + revertBudget
+)
 
 // RevertRun takes a run out of every object in the namespaces, or with none in
 // the cluster, that has a mark of it, whichever process made it, and deletes its
@@ -41,13 +46,13 @@ func (i *Injector) RevertRun(ctx context.Context, run string, namespaces ...stri
 // run that renews it in that time lives. So it takes about 10 s when there is
 // one, and no time at all otherwise. It returns what it took out. For each run of
 // which something may be left there is a *[NotRevertedError] among the joined
-// errors; another error says what could not be looked at.
+// errors; another error says what could not be looked at, or watched to the end.
 func (i *Injector) RevertStale(ctx context.Context, namespaces ...string) ([]Leftover, error) {
 	found, err := i.Leftovers(ctx, namespaces...)
-	found = i.observe(ctx, found)
+	errWatch := i.observe(ctx, found)
 	stale := slices.DeleteFunc(found, func(l Leftover) bool { return l.State != Stale })
 	done, errRevert := i.revertLeftovers(ctx, stale)
-	return done, errors.Join(errRevert, err)
+	return done, errors.Join(errRevert, err, errWatch)
 }
 
 // RevertLeftovers takes out what [Injector.Leftovers] found, or a choice of it,
@@ -122,37 +127,52 @@ func (i *Injector) revertLeftovers(ctx context.Context, leftovers []Leftover) (d
 }
 
 // observe watches the Leases of silent runs until each was renewed, or is gone,
-// or has been silent for its duration, and judges the leftovers anew.
-func (i *Injector) observe(ctx context.Context, found []Leftover) []Leftover {
+// or has been silent for its duration, and judges the leftovers anew. The error
+// names those of which nothing could be found out.
+func (i *Injector) observe(ctx context.Context, found []Leftover) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, watchBudget, fmt.Errorf("%s have passed", watchBudget))
+	defer cancel()
 	first := map[string]time.Time{}    // by Lease: when it was first seen as it is
 	seen := map[string]time.Duration{} // by Lease: for how long it has been seen so
 	for {
-		waiting := false
+		var silent []string
 		for n := range found {
 			l := &found[n]
 			if l.State != Silent {
 				continue
 			}
-			name := l.pulse.ref.key()
-			began := time.Now()
-			pulse, err := i.pulseOf(ctx, name, l.Run)
-			switch {
-			case err != nil: // not seen: neither a sign of life nor of death
-			case pulse == nil:
-				l.pulse, l.named = nil, name
-			case pulse.renewed != l.pulse.renewed:
-				l.State, l.Why = Live, fmt.Sprintf("its Lease %s was renewed while it was watched", name)
-				continue
-			case first[name].IsZero():
-				first[name] = time.Now()
-			default:
-				seen[name] = began.Sub(first[name])
+			i.observeOne(ctx, l, first, seen)
+			if l.State == Silent {
+				silent = append(silent, l.String())
 			}
-			l.judge(i.Now(), seen[name])
-			waiting = waiting || l.State == Silent
 		}
-		if !waiting || sleep(ctx, lookEvery) != nil {
-			return found
+		if len(silent) == 0 {
+			return nil
+		}
+		if err := sleep(ctx, lookEvery); err != nil {
+			return fmt.Errorf("whether these are stale was not found out, so they were left (%w):\n  %s", err, strings.Join(silent, "\n  "))
 		}
 	}
+}
+
+// observeOne looks at the Lease of a silent run once.
+func (i *Injector) observeOne(ctx context.Context, l *Leftover, first map[string]time.Time, seen map[string]time.Duration) {
+	name := l.pulse.ref.key()
+	began := time.Now()
+	pulse, err := i.pulseOf(ctx, name, l.Run)
+	switch {
+	case err != nil && isRefusal(err):
+		l.named, l.err = name, err
+	case err != nil: // not seen: neither a sign of life nor of death
+	case pulse == nil:
+		l.pulse, l.named = nil, name
+	case pulse.renewed != l.pulse.renewed:
+		l.State, l.Why = Live, fmt.Sprintf("its Lease %s was renewed while it was watched", name)
+		return
+	case first[name].IsZero():
+		first[name] = time.Now()
+	default:
+		seen[name] = began.Sub(first[name])
+	}
+	l.judge(i.Now(), seen[name])
 }

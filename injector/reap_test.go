@@ -1,6 +1,7 @@
 package injector
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -307,7 +308,9 @@ func TestTheReaperSeesNothing(t *testing.T) {
 			}
 			return nil
 		}, nil)
-		found = in.observe(t.Context(), found)
+		if err := in.observe(t.Context(), found); err != nil {
+			t.Error(err)
+		}
 		expectStates(t, found, "EnvoyFilter stale: its Lease shop/faultline-7f3a was watched for 10s and not renewed")
 		if took := time.Since(began); took < 20*time.Second {
 			t.Errorf("it was judged after %s, unseen", took)
@@ -364,5 +367,74 @@ func TestClockOfTheClientDoesNotMatter(t *testing.T) {
 				t.Error(err)
 			}
 		})
+	}
+}
+
+// TestTheReaperIsInterrupted ends before it is known whether a run is dead: what
+// was not found out is left, and told.
+func TestTheReaperIsInterrupted(t *testing.T) {
+	tests := map[string]struct {
+		trouble error // of reading the Lease
+		ends    bool  // the context does
+		after   time.Duration
+		want    string // in the error; "" for none
+	}{
+		"by its context":         {ends: true, after: 4 * time.Second, want: "whether these are stale was not found out, so they were left (context deadline exceeded):\n  EnvoyFilter shop/faultline.7f3a"},
+		"by an API server away":  {trouble: errLost, after: watchBudget, want: "(1m30s have passed):\n  EnvoyFilter shop/faultline.7f3a: run 7f3a by ada@ci/1"},
+		"by the loss of a right": {trouble: forbidden(ourLease), after: 0},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c := newCluster(t, payments)
+				injection := c.inject(upstreamFault)
+				injection.die()
+				<-time.After(time.Minute)
+				in := c.injector()
+				ctx, cancel := context.WithCancel(t.Context())
+				if test.ends {
+					ctx, cancel = context.WithTimeout(t.Context(), test.after)
+				}
+				defer cancel()
+				c.setLeaseHooks(func(verb, _, _ string) error {
+					if verb == "get" {
+						return test.trouble
+					}
+					return nil
+				}, nil)
+				began := time.Now()
+				done, err := in.RevertStale(ctx)
+				if len(done) > 0 || (err != nil) != (test.want != "") || test.want != "" && !strings.Contains(err.Error(), test.want) {
+					t.Errorf("reverted %v, %v; want %q", done, err, test.want)
+				}
+				if took := time.Since(began); took != test.after {
+					t.Errorf("after %s, want %s", took, test.after)
+				}
+				c.setLeaseHooks(nil, nil)
+				if err := injection.Revert(t.Context()); err != nil {
+					t.Error(err)
+				}
+			})
+		})
+	}
+}
+
+// TestTheLeaseStaysWithAFaultThatCannotBeReverted from outside.
+func TestTheLeaseStaysWithAFaultThatCannotBeReverted(t *testing.T) {
+	c := newCluster(t, payments, paymentsRoutes)
+	c.inject(callerFault, upstreamFault).die()
+	c.before = func(verb, _, _ string) error {
+		if verb == "delete" {
+			return forbidden(ourFilter)
+		}
+		return nil
+	}
+	in := c.injector()
+	var left *NotRevertedError
+	if err := in.RevertRun(t.Context(), testRun); !errors.As(err, &left) || len(left.Refs) != 1 || left.Lease != ourLease {
+		t.Errorf("%v, want NOT REVERTED for the filter, with the Lease", err)
+	}
+	if c.get(ourLease) == nil || carries(c.get(paymentsVS), testRun) {
+		t.Errorf("Lease %v, VirtualService %s", c.get(ourLease), c.content(paymentsVS))
 	}
 }

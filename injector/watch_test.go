@@ -389,6 +389,22 @@ func TestNothingIsPutBack(t *testing.T) {
 	}
 }
 
+// TestWhatARevertDoesIsNoEviction, also when its event comes before the watch has
+// ended.
+func TestWhatARevertDoesIsNoEviction(t *testing.T) {
+	c := newCluster(t, payments)
+	injection := c.inject(upstreamFault)
+	if injection.verdict(ourFilter, nil, true) == nil {
+		t.Error("a deletion by others is none either")
+	}
+	if err := injection.Revert(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if evicted := injection.verdict(ourFilter, nil, true); evicted != nil {
+		t.Error(evicted)
+	}
+}
+
 func TestContextOfNothing(t *testing.T) {
 	var none *Injection
 	ctx, cancel := none.Context(t.Context())

@@ -59,6 +59,9 @@ func (w Without) Validate() error {
 func (w Without) String() string { return "without " + w.Policy.String() }
 
 func (w Without) inRoute(route object, _ spot) ([]object, error) {
+	if err := hasOwn(route); err != nil {
+		return nil, err
+	}
 	if w.Policy == Timeout {
 		if timeout, err := time.ParseDuration(at[string](route, "timeout")); err != nil || timeout == 0 {
 			return nil, idleError("has no timeout that the run's requests could do without")
