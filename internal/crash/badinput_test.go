@@ -205,7 +205,8 @@ func TestMarksOfOthers(t *testing.T) {
 	} {
 		injection := s.begin(t, troubleTargets...)
 		for _, ref := range []call{
-			{"", "virtualservices", "routed-0"}, {"", "virtualservices", "faultline-" + injection.Run() + "-bare-0"},
+			{"", "virtualservices", "routed-0"},
+			{"", "virtualservices", "faultline-" + injection.Run() + "-bare-0"},
 			{"", "envoyfilters", "faultline." + injection.Run()},
 		} {
 			live, err := s.of(ref).Get(t.Context(), ref.name, metav1.GetOptions{})
