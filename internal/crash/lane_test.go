@@ -165,8 +165,11 @@ func (l *lane) job(n int) job {
 		Hold:    time.Duration(l.pick(150)) * time.Millisecond,
 		Death:   []death{never, never, before, half, after}[l.pick(5)],
 	}
-	if l.pick(20) == 0 { // long enough to renew the Lease
+	switch l.pick(20) {
+	case 0: // long enough to renew the Lease
 		j.Hold = time.Duration(1200+l.pick(1200)) * time.Millisecond
+	case 1:
+		j.Death = atEnd
 	}
 	l.tally.mu.Lock()
 	requests := l.tally.requests[len(j.Targets)]

@@ -65,6 +65,6 @@ func (t *tally) String() string {
 	}
 	return fmt.Sprintf("%d processes killed (%d by time, %d before a request, %d in one, %d behind one), %d foreign edits\n%s\n"+
 		"%d marks left, %d objects unequal, %d runs that claimed to be reverted and were not",
-		total, t.means[never], t.means[before], t.means[half], t.means[after], t.edits, strings.Join(lines, "\n"),
+		total, t.means[never]+t.means[atEnd], t.means[before], t.means[half], t.means[after], t.edits, strings.Join(lines, "\n"),
 		len(t.remains.marks), len(t.remains.unequal), len(t.liars))
 }

@@ -76,6 +76,7 @@ type death string
 
 const (
 	never  death = "never"  // it leaves that to its parent
+	atEnd  death = "at end" // the same, and the parent waits for its end
 	before death = "before" // before the request leaves
 	half   death = "half"   // when half of the request's body has left
 	after  death = "after"  // when the answer is there and nobody has seen it
