@@ -3,7 +3,9 @@ package experiments
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/faultline-mesh/faultline/injector"
@@ -43,7 +45,7 @@ func (t *trial) flush(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	load.Header, load.Duration = t.experiment.Load.Header, flushBudget
+	load.Header, load.Duration = spared(t.experiment.Load.Header, t.experiment.Faults), flushBudget
 	sending, stop := context.WithCancel(ctx)
 	defer stop()
 	running, err := load.Start(sending)
@@ -62,6 +64,17 @@ func (t *trial) flush(ctx context.Context) error {
 	stop()
 	_, _ = running.Wait() // nobody judges these requests
 	return t.recut(ctx)
+}
+
+// spared returns headers without those by which a fault tells its requests.
+func spared(header map[string]string, faults []injector.Fault) map[string]string {
+	kept := maps.Clone(header)
+	for _, fault := range faults {
+		for name := range fault.Headers {
+			maps.DeleteFunc(kept, func(sent, _ string) bool { return strings.EqualFold(sent, name) })
+		}
+	}
+	return kept
 }
 
 // recut begins the recorder's phase anew, and keeps the ejections that were seen.

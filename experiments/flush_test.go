@@ -104,3 +104,11 @@ func TestFlushOfACallerFault(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+func TestFlushIsSpared(t *testing.T) {
+	sent := map[string]string{"Host": "shop.example", "x-tester": "ada"}
+	faults := []injector.Fault{{Headers: map[string]string{"X-Tester": "ada", "x-other": "1"}}}
+	if got := spared(sent, faults); len(got) != 1 || got["Host"] != "shop.example" || len(sent) != 2 {
+		t.Errorf("%v of %v are sent, want Host alone", got, sent)
+	}
+}
