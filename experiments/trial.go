@@ -57,73 +57,6 @@ func (r *Runner) prepare(ctx context.Context, e Experiment) (t *trial, err error
 	return t, err
 }
 
-func (r *Runner) newTrial(e Experiment) *trial {
-	return &trial{Runner: r, experiment: e, report: &Report{Name: e.Name, Title: e.Title, Run: injector.NewRunID()}}
-}
-
-// begin plans the run, which may last for so long.
-func (t *trial) begin(ctx context.Context, longest time.Duration) (err error) {
-	t.tell("plan", "planning "+t.experiment.Title)
-	if err := t.mayBegin(ctx); err != nil {
-		return err
-	}
-	if err := t.revertStale(ctx); err != nil {
-		return err
-	}
-	if t.plan, err = t.Runner.plan(ctx, t.report.Run, t.experiment, longest); err != nil {
-		return err
-	}
-	if err := t.checkRights(ctx, t.experiment, t.plan); err != nil {
-		return err
-	}
-	for _, note := range t.plan.Notes {
-		t.tell("plan", "note: "+note)
-	}
-	t.mesh, err = observe.New(t.config)
-	return err
-}
-
-// mayBegin looks for halt flags before anything is done. Who may not see them is
-// told so by the plan, or refused at the first write.
-func (t *trial) mayBegin(ctx context.Context) error {
-	if len(t.experiment.Faults) == 0 {
-		return nil
-	}
-	for _, namespace := range t.namespaces() {
-		if halted, err := t.injector.Halted(ctx, namespace); err == nil && halted != nil {
-			return halted
-		}
-	}
-	return nil
-}
-
-// revertStale takes out what runs that died have left where this one is going to
-// write; without faults it has no business there. A run whose Lease is overdue is
-// watched for its duration first, 10 s unless somebody chose another and never
-// more than a minute. That happens only after a crash that no guard survived, and
-// this run's baseline would otherwise be of a mesh with a fault in it.
-func (t *trial) revertStale(ctx context.Context) error {
-	if len(t.experiment.Faults) == 0 {
-		return nil
-	}
-	left, err := t.injector.Leftovers(ctx, t.namespaces()...)
-	if err != nil {
-		return err
-	}
-	left = slices.DeleteFunc(left, func(l injector.Leftover) bool { return l.State == injector.Live })
-	if len(left) == 0 {
-		return nil
-	}
-	for _, l := range left {
-		t.tell("plan", fmt.Sprintf("left by a run that may be dead, to be taken out if it is: %s", l))
-	}
-	reverted, err := t.injector.RevertStale(ctx, t.namespaces()...)
-	for _, l := range reverted {
-		t.log.Info("reverted a fault of a dead run", "object", l.Ref.String(), "run", l.Run, "why", l.Why)
-	}
-	return err
-}
-
 // namespaces are where the observed proxies live.
 func (t *trial) namespaces() []string { return t.experiment.namespaces() }
 
@@ -209,18 +142,6 @@ func runHeader(header map[string]string, run string) map[string]string {
 func (t *trial) finish(interrupted error) {
 	t.report.Verdict, t.report.Reason = judge(t.report, t.halted, interrupted)
 	t.tell("verdict", fmt.Sprintf("%s: %s", t.report.Verdict, t.report.Reason))
-}
-
-// haltedBefore turns a halt flag that keeps the run from beginning into a verdict;
-// any other error is one.
-func (t *trial) haltedBefore(err error) (*Report, error) {
-	halted, ok := errors.AsType[*injector.HaltedError](err)
-	if !ok {
-		return nil, err
-	}
-	t.halted, t.report.Clean = halted.Error(), true
-	t.finish(nil)
-	return t.report, nil
 }
 
 // close ends everything that the trial started. What is not clean is left to the
