@@ -36,7 +36,8 @@ func start(ctx context.Context, j job) (*process, error) {
 		return nil, err
 	}
 	p := &process{Cmd: exec.CommandContext(ctx, os.Args[0])}
-	p.Env = append(os.Environ(), workerEnv+"="+string(text))
+	// With the race detector, a process would wait a second before it ends.
+	p.Env = append(os.Environ(), workerEnv+"="+string(text), "GORACE=atexit_sleep_ms=0")
 	p.Stderr = &p.stderr
 	var theirs [2]*os.File
 	if theirs[0], p.stdin, err = os.Pipe(); err != nil {
