@@ -3,6 +3,7 @@ package injector
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 )
@@ -67,8 +68,13 @@ func (b Blackhole) withPercent(percent float64) Effect {
 // holeName is the name of the ServiceEntry of a fault.
 func (s spot) holeName() string { return fmt.Sprintf("%s%d", routePrefix(s.run), s.fault) }
 
-// holeHost is the host that has no endpoints. No DNS knows it (RFC 2606).
-func (s spot) holeHost() string { return s.holeName() + ".faultline.invalid" }
+// holeDomain is the domain of hosts without endpoints. No DNS knows it (RFC 2606).
+const holeDomain = ".faultline.invalid"
+
+// holeHost is the host that has no endpoints.
+func (s spot) holeHost() string { return s.holeName() + holeDomain }
+
+func isHole(host string) bool { return strings.HasSuffix(host, holeDomain) }
 
 // nowhere returns the destinations of a route that leads to no endpoint.
 func (s spot) nowhere() []any {

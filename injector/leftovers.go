@@ -64,7 +64,8 @@ func markedResources() []schema.GroupVersionResource {
 // Leftovers returns the faults in the mesh, in the namespaces or with none in
 // all, sorted by object and run. An object counts when it has the label or an
 // annotation of ours; when annotations are broken or gone, the run is read from
-// the names of routes, and Note says so. An object that lost both is not found.
+// the names of routes, and Note says so. So it is with an object that lost both
+// and still has the fault in it.
 // The Lease of a run is in the list when nothing else of the run is. Leftovers
 // only lists: a run whose Lease is overdue is Silent, not Stale. With an error
 // it returns what it could read.
@@ -185,7 +186,7 @@ func (i *Injector) pulseOf(ctx context.Context, named, run string) (*heartbeat, 
 // leftoversOn returns the traces of runs on obj, not judged.
 func leftoversOn(obj *unstructured.Unstructured) []Leftover {
 	runs := markedRuns(obj)
-	if len(runs) == 0 && !isLabelled(obj) {
+	if len(runs) == 0 && !isLabelled(obj) && !isFaulted(obj) {
 		return nil
 	}
 	for _, route := range at[[]any](obj.Object, "spec", "http") {

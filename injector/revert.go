@@ -35,7 +35,26 @@ func carries(obj *unstructured.Unstructured, run string) bool {
 	}
 	_, marked, _ := markOf(obj, run) // a mark that cannot be read is a mark
 	return marked || len(runRoutes(at[[]any](obj.Object, "spec", "http"), run)) > 0 ||
-		refOf(obj).creator() == run && isLabelled(obj)
+		refOf(obj).creator() == run && (isLabelled(obj) || isFaulted(obj))
+}
+
+// isFaulted says whether what makes a fault of ours is in obj, marks or not. A
+// name alone does not tell: users may have it too.
+func isFaulted(obj *unstructured.Unstructured) bool {
+	for _, route := range objectsAt(obj.Object, "spec", "http") {
+		if run := routeRun(route); run != "" && at[string](route, "headers", "response", "set", HeaderRun) == run {
+			return true
+		}
+	}
+	run := refOf(obj).creator()
+	switch obj.GetKind() {
+	case kindEnvoyFilter:
+		configs, _ := filtersOf(obj)
+		return run != "" && len(configs) > 0
+	case kindServiceEntry:
+		return run != "" && slices.ContainsFunc(stringsAt(obj.Object, "spec", "hosts"), isHole)
+	}
+	return false
 }
 
 // isWhole says whether obj as a whole was created by run, so that taking the
