@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -34,51 +35,47 @@ func newRevertCommand(c *cluster) *cobra.Command {
 	return cmd
 }
 
-// revert outlives an interruption: half a revert is worse than a late one.
+// revert outlives an interruption: half a revert is worse than a late one. What
+// could not be looked at does not keep it from the rest.
 func (f *revertFlags) revert(cmd *cobra.Command) error {
 	in, err := f.injector(cmd.Context())
 	if err != nil {
 		return err
 	}
 	ctx := context.WithoutCancel(cmd.Context())
-	found, err := in.Leftovers(ctx, f.namespaces()...)
-	if err != nil {
-		return notReverted(cmd, f.explained(err))
+	found, unseen := in.Leftovers(ctx, f.namespaces()...)
+	unseen = f.explained(unseen)
+	if f.run != "" {
+		found = slices.DeleteFunc(found, func(l injector.Leftover) bool { return l.Run != f.run })
 	}
-	done, err := f.take(ctx, cmd, in, found)
+	if f.run != "" && len(found) == 0 && unseen == nil {
+		return &injector.UnknownRunError{Run: f.run} // the id may be misspelt
+	}
+	if f.expired && unseen != nil { // whether a run lives cannot be told
+		return notReverted(cmd, unseen)
+	}
+	done := found
+	if f.expired {
+		done, err = f.revertStale(ctx, cmd, in, found)
+	} else if err = in.RevertLeftovers(ctx, found); err != nil {
+		done = nil // the error tells
+	}
 	for _, l := range done {
 		fmt.Fprintf(cmd.OutOrStdout(), "reverted %s of run %s\n", l.Ref, l.Run)
 	}
-	return err
+	if err := errors.Join(err, unseen); err != nil {
+		return notReverted(cmd, err)
+	}
+	return nil
 }
 
-// take reverts what the flags ask for, and returns what was.
-func (f *revertFlags) take(
+func (f *revertFlags) revertStale(
 	ctx context.Context, cmd *cobra.Command, in *injector.Injector, found []injector.Leftover,
-) (done []injector.Leftover, err error) {
-	switch {
-	case f.expired:
-		silent := slices.ContainsFunc(found, func(l injector.Leftover) bool { return l.State == injector.Silent })
-		if silent {
-			newProgress(cmd.ErrOrStderr()).line("watching whether runs that are silent renew their Lease")
-		}
-		done, err = in.RevertStale(ctx, f.namespaces()...)
-	case f.all:
-		done, err = found, in.RevertLeftovers(ctx, found)
-	default:
-		done = slices.DeleteFunc(found, func(l injector.Leftover) bool { return l.Run != f.run })
-		if len(done) == 0 { // the id may be misspelt
-			return nil, &injector.UnknownRunError{Run: f.run}
-		}
-		err = in.RevertLeftovers(ctx, done)
+) ([]injector.Leftover, error) {
+	if slices.ContainsFunc(found, func(l injector.Leftover) bool { return l.State == injector.Silent }) {
+		newProgress(cmd.ErrOrStderr()).line("watching whether runs that are silent renew their Lease")
 	}
-	if err == nil {
-		return done, nil
-	}
-	if !f.expired {
-		done = nil // the error tells
-	}
-	return done, notReverted(cmd, err)
+	return in.RevertStale(ctx, f.namespaces()...)
 }
 
 // notReverted tells what is left, or could not be looked at, which may be as bad.
