@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -37,9 +38,11 @@ func newOwnersMesh(t *testing.T, cases []ownerCase) *ownersMesh {
 	t.Helper()
 	m := &ownersMesh{T: t, callers: map[string]observe.Proxy{}}
 	var err error
-	if err := mesh.DeployYAML(t.Context(), ownersWorld(cases)); err != nil {
+	world := ownersWorld(cases)
+	if err := mesh.DeployYAML(t.Context(), world); err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() { m.remove(world) }) // a hundred services would slow every proxy of the tests that follow
 	config := rest.CopyConfig(cluster)
 	config.WarningHandler = rest.NoWarnings{}
 	config.QPS, config.Burst = 1000, 1000
@@ -210,6 +213,32 @@ func (m *ownersMesh) clear() {
 	for _, namespace := range []string{"shop", "web", "infra"} {
 		err := m.client.Resource(virtualServices).Namespace(namespace).
 			DeleteCollection(m.Context(), metav1.DeleteOptions{}, metav1.ListOptions{LabelSelector: "e2e=owners"})
+		if err != nil {
+			m.Error(err)
+		}
+	}
+}
+
+// remove deletes the objects of world, less its namespaces.
+func (m *ownersMesh) remove(world string) {
+	m.Helper()
+	kinds := map[string]schema.GroupVersionResource{
+		"Service":      {Version: "v1", Resource: "services"},
+		"Deployment":   {Group: "apps", Version: "v1", Resource: "deployments"},
+		"ServiceEntry": virtualServices.GroupVersion().WithResource("serviceentries"),
+		"Gateway":      virtualServices.GroupVersion().WithResource("gateways"),
+	}
+	for _, text := range strings.Split(world, "\n---\n") {
+		var obj unstructured.Unstructured
+		if err := yaml.Unmarshal([]byte(text), &obj.Object); err != nil {
+			m.Fatal(err)
+		}
+		kind, deletable := kinds[obj.GetKind()]
+		if !deletable {
+			continue
+		}
+		err := m.client.Resource(kind).Namespace(obj.GetNamespace()).
+			Delete(context.WithoutCancel(m.Context()), obj.GetName(), metav1.DeleteOptions{})
 		if err != nil {
 			m.Error(err)
 		}
