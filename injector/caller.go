@@ -147,7 +147,10 @@ func (s splice) clones(route any, vs *unstructured.Unstructured) ([]object, erro
 	if err != nil || !reached {
 		return nil, err
 	}
-	clone := runtime.DeepCopyJSON(user)
+	clone := maps.Clone(user) // what it shares with the user's, nobody writes to
+	if headers, has := user["headers"]; has {
+		clone["headers"] = runtime.DeepCopyJSONValue(headers)
+	}
 	if len(matches) > 0 {
 		clone["match"] = matches
 	}

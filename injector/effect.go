@@ -19,8 +19,8 @@ type Effect interface {
 	Validate() error
 
 	// inRoute returns what the effect makes of a user's route at the Caller
-	// site: one clone or several, tried in their order. route is a copy that it
-	// may change. An idleError says that the effect would change nothing there.
+	// site: one clone or several, tried in their order. route is a copy of which
+	// it may set and delete fields, but not change what they hold. An idleError says that the effect would change nothing there.
 	inRoute(route object, s spot) ([]object, error)
 
 	// inPod returns the fields of the HTTPFault filters that make the effect at
