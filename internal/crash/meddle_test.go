@@ -60,8 +60,14 @@ var meddlings = []trouble{
 		return s.of(c).Delete(ctx, c.name, metav1.DeleteOptions{})
 	}),
 	meddling("a user replaces it by one of the same name", func(ctx context.Context, s *scene, c call, live *unstructured.Unstructured) error {
-		if c.resource == virtualServices.Resource {
+		switch c.resource { // what has the fault in it is the run's, whoever created it
+		case virtualServices.Resource:
 			setRoutes(live, usersRoutes(live))
+		case envoyFilters.Resource:
+			live.Object["spec"] = map[string]any{"configPatches": []any{map[string]any{
+				"applyTo": "CLUSTER", "match": map[string]any{"context": "SIDECAR_OUTBOUND"},
+				"patch": map[string]any{"operation": "MERGE", "value": map[string]any{"connect_timeout": "1s"}},
+			}}}
 		}
 		live.SetAnnotations(nil)
 		live.SetLabels(nil)
