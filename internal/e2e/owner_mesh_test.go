@@ -228,7 +228,7 @@ func (m *ownersMesh) remove(world string) {
 		"ServiceEntry": virtualServices.GroupVersion().WithResource("serviceentries"),
 		"Gateway":      virtualServices.GroupVersion().WithResource("gateways"),
 	}
-	for _, text := range strings.Split(world, "\n---\n") {
+	for text := range strings.SplitSeq(world, "\n---\n") {
 		var obj unstructured.Unstructured
 		if err := yaml.Unmarshal([]byte(text), &obj.Object); err != nil {
 			m.Fatal(err)
