@@ -1,0 +1,12 @@
+package preflight
+
+// rule is one thing that can be wrong.
+type rule struct {
+	id   string // as docs/mistakes.md heads it
+	find func(*check) []Finding
+}
+
+// rules are all there are; those that refuse need not come first.
+func rules() []rule {
+	return []rule{}
+}
