@@ -77,7 +77,17 @@ func (l *ledger) watchEjection(host Host, at time.Time) {
 // A nil stats says that they could not be read: then this phase and the next
 // have none.
 func (l *ledger) turn(stats map[string]uint64, at time.Time) (ProxyState, []Ejection) {
-	state := ProxyState{Proxy: l.proxy, Stats: subtract(stats, l.stats)}
+	state, ejections := l.window()
+	state.Stats = subtract(stats, l.stats)
+	l.from, l.stats = at, stats
+	l.clear()
+	return state, ejections
+}
+
+// window returns what was counted in the phase until the latest reading,
+// without Stats, and the ejections that were open in it.
+func (l *ledger) window() (ProxyState, []Ejection) {
+	state := ProxyState{Proxy: l.proxy}
 	for _, host := range l.sum {
 		state.Hosts = append(state.Hosts, host)
 	}
@@ -88,8 +98,6 @@ func (l *ledger) turn(stats map[string]uint64, at time.Time) (ProxyState, []Ejec
 			ejections = append(ejections, ejection)
 		}
 	}
-	l.from, l.stats = at, stats
-	l.clear()
 	return state, ejections
 }
 

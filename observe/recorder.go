@@ -27,8 +27,10 @@ type Recorder struct {
 	end      context.CancelFunc
 	running  sync.WaitGroup
 
-	cutting token     // one cut at a time
-	from    time.Time // begin of the phase; of whoever is cutting
+	cutting token // one cut at a time
+
+	mu   sync.Mutex // of whoever looks at more than one watch: all are in the same phase
+	from time.Time  // begin of the phase
 }
 
 // ReadError says that a proxy could not be read for a part of a recording.
@@ -132,6 +134,8 @@ func (r *Recorder) pause(ctx context.Context) (resume func(), err error) {
 
 // turn ends the phase with one reading of each proxy, or the error it gave.
 func (r *Recorder) turn(states []ProxyState, errs []error) (Change, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	change := Change{From: r.from, To: time.Now()}
 	failed := make([]error, len(r.watches))
 	for i, w := range r.watches {
@@ -142,6 +146,27 @@ func (r *Recorder) turn(states []ProxyState, errs []error) (Change, error) {
 	}
 	sortEjections(change.Ejections)
 	r.from = change.To
+	return change, errors.Join(failed...)
+}
+
+// Window returns what was counted since the phase began, up to the latest reading
+// of each proxy, with the ejections that were noticed or still open in it. It
+// reads nothing, ends nothing and does not wait for a [Recorder.Cut], so that it
+// may be called as often as one likes while something happens. Its Proxies have
+// no Stats. The Change can be used even with an error, which joins one
+// [ReadError] for each proxy of which a reading failed in the phase.
+func (r *Recorder) Window() (Change, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	change := Change{From: r.from, To: time.Now()}
+	failed := make([]error, len(r.watches))
+	for i, w := range r.watches {
+		part, ejections, err := w.window()
+		change.Proxies = append(change.Proxies, part)
+		change.Ejections = append(change.Ejections, ejections...)
+		failed[i] = err
+	}
+	sortEjections(change.Ejections)
 	return change, errors.Join(failed...)
 }
 

@@ -50,6 +50,14 @@ func (w *watch) turn(state ProxyState, err error, at time.Time) (ProxyState, []E
 	return part, ejections, failed
 }
 
+// window returns the phase so far, and which readings failed in it.
+func (w *watch) window() (ProxyState, []Ejection, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	part, ejections := w.ledger.window()
+	return part, ejections, w.phase.orNil()
+}
+
 func (w *watch) ejections() []Ejection {
 	w.mu.Lock()
 	defer w.mu.Unlock()
