@@ -3,9 +3,12 @@ package assertions
 import (
 	"fmt"
 	"math"
+	"time"
 
 	"github.com/onsi/gomega/format"
 	"github.com/onsi/gomega/types"
+
+	"github.com/faultline-mesh/faultline/internal/claim"
 )
 
 // comparison holds a measured value against the bound that a matcher was given.
@@ -19,8 +22,8 @@ type comparison struct {
 	headlines func(phrase, measured string) (failure, negated string)
 }
 
-// claim returns what is compared with what, for lists.
-func (c comparison) claim() string {
+// text returns what is compared with what, for lists.
+func (c comparison) text() string {
 	switch b := c.bound.(type) {
 	case bound:
 		return c.subject + " " + b.phrase(c.unit)
@@ -28,6 +31,23 @@ func (c comparison) claim() string {
 		return c.subject + " " + b.String()
 	}
 	return fmt.Sprintf("%s %T", c.subject, c.bound)
+}
+
+// limits returns what the bound allows, durations in seconds: everything, where
+// the bound is somebody else's matcher.
+func (c comparison) limits() claim.Range {
+	b, ok := c.bound.(bound)
+	if !ok {
+		return claim.Any()
+	}
+	limit, _ := numberOf(b.limit)
+	if d, ok := b.limit.(time.Duration); ok {
+		limit = d.Seconds()
+	}
+	if b.atLeast {
+		return claim.AtLeast(limit)
+	}
+	return claim.AtMost(limit)
 }
 
 // check reports why the bound cannot be one, or nil.

@@ -5,6 +5,8 @@ import (
 	"strings"
 
 	"github.com/onsi/gomega/types"
+
+	"github.com/faultline-mesh/faultline/internal/claim"
 )
 
 // HaveEjected succeeds if the number of distinct hosts of service that outlier
@@ -23,7 +25,8 @@ func HaveEjected(service string, bound any) types.GomegaMatcher {
 			return ejectedHeadlines(service, phrase, measured)
 		},
 	}
-	return &matcher{claim: c.claim(), judge: func(actual any) (finding, error) {
+	about := claim.Claim{Kind: claim.Ejected, Service: service, Range: c.limits()}
+	return &matcher{text: c.text(), about: about, judge: func(actual any) (finding, error) {
 		if err := c.check(); err != nil {
 			return finding{}, err
 		}

@@ -5,6 +5,8 @@ import (
 	"strconv"
 
 	"github.com/onsi/gomega/types"
+
+	"github.com/faultline-mesh/faultline/internal/claim"
 )
 
 // Quantile is the share of requests, from 0 to 1, that were no slower.
@@ -35,7 +37,8 @@ func (q Quantile) String() string {
 func HaveLatency(q Quantile, bound any) types.GomegaMatcher {
 	const name = "HaveLatency"
 	c := comparison{matcher: name, subject: q.String() + " latency", unit: duration, bound: bound}
-	return &matcher{claim: c.claim(), judge: func(actual any) (finding, error) {
+	about := claim.Claim{Kind: claim.Latency, Quantile: float64(q), Range: c.limits()}
+	return &matcher{text: c.text(), about: about, judge: func(actual any) (finding, error) {
 		if !(0 <= q && q <= 1) { // so written that NaN is out, too
 			return finding{}, fmt.Errorf("%s takes a quantile from 0 to 1, as P99, not %v", name, float64(q))
 		}

@@ -7,6 +7,8 @@ import (
 	"github.com/onsi/gomega/format"
 	"github.com/onsi/gomega/types"
 
+	"github.com/faultline-mesh/faultline/internal/claim"
+	"github.com/faultline-mesh/faultline/internal/stats"
 	"github.com/faultline-mesh/faultline/loadgen"
 	"github.com/faultline-mesh/faultline/observe"
 )
@@ -15,7 +17,8 @@ import (
 // it. It keeps nothing of what it judges, so one value may be used for several
 // phases, also at once.
 type matcher struct {
-	claim string // "p99 latency at most 800ms"
+	text  string      // "p99 latency at most 800ms"
+	about claim.Claim // the same, to be reasoned about
 	judge func(actual any) (finding, error)
 }
 
@@ -55,7 +58,16 @@ func (m *matcher) Measured(actual any) string {
 }
 
 // String returns the claim, for lists of what was asserted.
-func (m *matcher) String() string { return m.claim }
+func (m *matcher) String() string { return m.text }
+
+// Claim returns what is asserted, for those who look at it before anything was
+// measured, with the samples it needs when one of a million right claims may be
+// called wrong.
+func (m *matcher) Claim() claim.Claim {
+	about := m.about
+	about.Samples = about.Needed(stats.DefaultAlpha)
+	return about
+}
 
 func (m *matcher) message(actual any, headline func(finding) string) string {
 	found, err := m.judge(actual)

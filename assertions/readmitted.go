@@ -8,6 +8,7 @@ import (
 
 	"github.com/onsi/gomega/types"
 
+	"github.com/faultline-mesh/faultline/internal/claim"
 	"github.com/faultline-mesh/faultline/observe"
 )
 
@@ -19,7 +20,8 @@ import (
 // service was out its error is [NoSamples]: there was nothing to take back.
 func HaveReadmitted(service string) types.GomegaMatcher {
 	const name = "HaveReadmitted"
-	return &matcher{claim: "all ejected hosts of " + service + " readmitted", judge: func(actual any) (finding, error) {
+	about := claim.Claim{Kind: claim.Readmitted, Service: service, Range: claim.Any()}
+	return &matcher{text: "all ejected hosts of " + service + " readmitted", about: about, judge: func(actual any) (finding, error) {
 		traffic, err := trafficTo(name, service, actual)
 		if err != nil {
 			return finding{}, err

@@ -8,7 +8,8 @@ import (
 
 	"github.com/onsi/gomega/types"
 
-	"github.com/faultline-mesh/faultline/internal/binomial"
+	"github.com/faultline-mesh/faultline/internal/claim"
+	"github.com/faultline-mesh/faultline/internal/stats"
 )
 
 // HaveSplit succeeds if the share of the requests to service that went to the
@@ -26,7 +27,8 @@ import (
 func HaveSplit(service, subset string, share float64) types.GomegaMatcher {
 	const name = "HaveSplit"
 	wanted := split{service: service, subset: subset, share: share}
-	return &matcher{claim: wanted.String(), judge: func(actual any) (finding, error) {
+	about := claim.Claim{Kind: claim.Split, Service: service, Subset: subset, Range: claim.Range{Low: share, High: share}}
+	return &matcher{text: wanted.String(), about: about, judge: func(actual any) (finding, error) {
 		if !(0 <= share && share <= 1) { // so written that NaN is out, too
 			return finding{}, fmt.Errorf("%s takes a share from 0 to 1, as 0.1 for 10%%, not %v", name, share)
 		}
@@ -34,7 +36,7 @@ func HaveSplit(service, subset string, share float64) types.GomegaMatcher {
 		if err != nil {
 			return finding{}, err
 		}
-		n, needed := int(traffic.requests), binomial.TrialsNeeded(share, binomial.Alpha)
+		n, needed := int(traffic.requests), stats.TrialsNeeded(share, stats.DefaultAlpha)
 		switch {
 		case n == 0:
 			return finding{}, noSamples(name, "no proxy sent a request to %s", service)
@@ -69,11 +71,11 @@ func (s split) judge(t traffic) finding {
 		bySubset[h.Host.Cluster.Subset] += h.Host.Requests
 	}
 	n, k := int(t.requests), int(bySubset[s.subset])
-	low, high := binomial.Interval(n, k, binomial.Alpha)
+	low, high := stats.Interval(n, k, stats.DefaultAlpha)
 	measured, wanted := s.percent(float64(k)/float64(n)), s.percent(s.share)
 	subject := fmt.Sprintf("share of %s in %s", s.service, subsetName(s.subset))
 	return finding{
-		holds:   !binomial.Rejects(n, k, s.share, binomial.Alpha),
+		holds:   !stats.Rejects(n, k, s.share, stats.DefaultAlpha),
 		failure: fmt.Sprintf("Expected %s to be %s, but it was %s", subject, wanted, measured),
 		negated: fmt.Sprintf("Expected %s not to be %s, but it was %s", subject, wanted, measured),
 		evidence: fmt.Sprintf("%s: %d of %s, so the share is from %s to %s (error 1 in a million); %s",

@@ -4,6 +4,8 @@ import (
 	"fmt"
 
 	"github.com/onsi/gomega/types"
+
+	"github.com/faultline-mesh/faultline/internal/claim"
 )
 
 // HaveStatus succeeds if the share of requests answered with the HTTP status
@@ -18,7 +20,8 @@ func HaveStatus(code int, bound any) types.GomegaMatcher {
 		subject = "share of requests without an answer"
 	}
 	c := comparison{matcher: name, subject: subject, unit: share, bound: bound}
-	return &matcher{claim: c.claim(), judge: func(actual any) (finding, error) {
+	about := claim.Claim{Kind: claim.Status, Code: code, Range: c.limits()}
+	return &matcher{text: c.text(), about: about, judge: func(actual any) (finding, error) {
 		if code != 0 && (code < 100 || code > 599) {
 			return finding{}, fmt.Errorf("%s takes an HTTP status, or 0 for no answer, not %d", name, code)
 		}

@@ -1,6 +1,10 @@
 package assertions
 
-import "github.com/onsi/gomega/types"
+import (
+	"github.com/onsi/gomega/types"
+
+	"github.com/faultline-mesh/faultline/internal/claim"
+)
 
 // HaveSuccessRate succeeds if the share of requests answered with a 2xx or 3xx
 // is within bound: [AtLeast], [AtMost] or any gomega matcher for a float64 from
@@ -9,7 +13,8 @@ import "github.com/onsi/gomega/types"
 func HaveSuccessRate(bound any) types.GomegaMatcher {
 	const name = "HaveSuccessRate"
 	c := comparison{matcher: name, subject: "success rate", unit: share, bound: bound}
-	return &matcher{claim: c.claim(), judge: func(actual any) (finding, error) {
+	about := claim.Claim{Kind: claim.SuccessRate, Range: c.limits()}
+	return &matcher{text: c.text(), about: about, judge: func(actual any) (finding, error) {
 		if err := c.check(); err != nil {
 			return finding{}, err
 		}

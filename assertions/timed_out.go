@@ -7,6 +7,7 @@ import (
 
 	"github.com/onsi/gomega/types"
 
+	"github.com/faultline-mesh/faultline/internal/claim"
 	"github.com/faultline-mesh/faultline/loadgen"
 )
 
@@ -17,7 +18,8 @@ import (
 // Without requests its error is [NoSamples].
 func HaveTimedOut(within time.Duration) types.GomegaMatcher {
 	const name = "HaveTimedOut"
-	return &matcher{claim: fmt.Sprintf("timed out within %s", within), judge: func(actual any) (finding, error) {
+	about := claim.Claim{Kind: claim.TimedOut, Code: http.StatusGatewayTimeout, Within: within, Range: claim.AtLeast(1)}
+	return &matcher{text: fmt.Sprintf("timed out within %s", within), about: about, judge: func(actual any) (finding, error) {
 		if within <= 0 {
 			return finding{}, fmt.Errorf("%s takes a positive time.Duration, not %s", name, within)
 		}

@@ -2,6 +2,8 @@ package assertions
 
 import (
 	"github.com/onsi/gomega/types"
+
+	"github.com/faultline-mesh/faultline/internal/claim"
 )
 
 // HaveTries succeeds if the number of upstream tries per request of the load is
@@ -18,7 +20,8 @@ import (
 func HaveTries(service string, bound any) types.GomegaMatcher {
 	const name = "HaveTries"
 	c := comparison{matcher: name, subject: "number of tries at " + service + " per request", bound: bound}
-	return &matcher{claim: c.claim(), judge: func(actual any) (finding, error) {
+	about := claim.Claim{Kind: claim.Tries, Service: service, Range: c.limits()}
+	return &matcher{text: c.text(), about: about, judge: func(actual any) (finding, error) {
 		if err := c.check(); err != nil {
 			return finding{}, err
 		}

@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/faultline-mesh/faultline/injector"
-	"github.com/faultline-mesh/faultline/internal/binomial"
+	"github.com/faultline-mesh/faultline/internal/stats"
 	"github.com/faultline-mesh/faultline/observe"
 )
 
@@ -167,11 +167,11 @@ func offShare(e Evidence, steps []trace) string {
 
 func offPart(text string, fired, of int, percent float64) string {
 	switch {
-	case of == 0 || fired == 0 || percent == 0 || !binomial.Rejects(of, fired, percent/100, binomial.Alpha):
+	case of == 0 || fired == 0 || percent == 0 || !stats.Rejects(of, fired, percent/100, stats.DefaultAlpha):
 		return ""
 	case percent == 100:
 		return text + ", though it hits every request that meets it"
 	}
-	low, high := binomial.Interval(of, fired, binomial.Alpha)
+	low, high := stats.Interval(of, fired, stats.DefaultAlpha)
 	return fmt.Sprintf("%s, which is between %.2f%% and %.2f%% of them and cannot be %v%%", text, 100*low, 100*high, percent)
 }

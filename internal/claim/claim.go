@@ -32,7 +32,7 @@ type Claim struct {
 	Quantile float64       // of a Latency, 0-1
 	Code     int           // of a Status; 0 stands for no answer
 	Within   time.Duration // of a TimedOut
-	Samples  int           // how many requests it takes at least to judge it: those of the load or, for a Split, to the service
+	Samples  int           // how many requests it takes at least to judge it, see [Claim.Needed]
 }
 
 // Range is a closed range of numbers: shares are from 0 to 1, latencies in

@@ -1,4 +1,4 @@
-package binomial
+package stats
 
 import (
 	"math"

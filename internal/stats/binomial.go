@@ -1,15 +1,9 @@
-// Package binomial has the exact statistics of shares of independent draws, as
-// proxies draw for faults and weighted routes. Its functions are exact up to
-// rounding in float64, also in the tails, where quantile functions of the beta
-// distribution are known to go wrong: they add up the probabilities themselves.
-package binomial
+// Shares of independent draws: tails, intervals and tests of the binomial
+// distribution.
+
+package stats
 
 import "math"
-
-// Alpha is how often a claim that is right is called wrong: once in a million,
-// so that suites with hundreds of claims still do not flake. It is the same for
-// all claims, and fixed before the run.
-const Alpha = 1e-6
 
 // atMostProb returns the probability of at most k successes in n trials, each
 // of which succeeds with probability p.
@@ -128,6 +122,5 @@ func TrialsNeeded(p, alpha float64) int {
 	if rarer >= 1 {
 		return 1
 	}
-	n := int(math.Ceil(math.Log(alpha/2) / math.Log(rarer)))
-	return max(n, 1)
+	return whole(math.Log(alpha/2) / math.Log(rarer))
 }
