@@ -32,6 +32,10 @@ func TestEveryMatcherClaims(t *testing.T) {
 			claim.Claim{Kind: claim.TimedOut, Code: 504, Within: time.Second, Range: claim.AtLeast(1), Samples: 1},
 		},
 		{
+			HaveDelayed(5*time.Second, 0.1),
+			claim.Claim{Kind: claim.Delayed, Within: 5 * time.Second, Range: claim.Range{Low: 0.1, High: 0.1}, Samples: 138},
+		},
+		{
 			HaveSplit("payments", "v2", 0.1),
 			claim.Claim{Kind: claim.Split, Service: "payments", Subset: "v2", Range: claim.Range{Low: 0.1, High: 0.1}, Samples: 138},
 		},

@@ -52,6 +52,13 @@ func ExampleHaveTimedOut() {
 	//     1000 requests, 50.0% ok (200 ×500, 503 ×500), p50 499ms, p99 989ms
 }
 
+func ExampleHaveDelayed() {
+	printing().Expect(during()).To(HaveDelayed(900*time.Millisecond, 0.5))
+	// Output:
+	// Expected share of requests delayed by 900ms to be 50%, but it was 10%
+	//     100 of 1000, so the share is from 5.97% to 15.3% (error 1 in a million); 1000 requests, 50.0% ok (200 ×500, 503 ×500), p50 499ms, p99 989ms
+}
+
 func ExampleHaveTries() {
 	printing().Expect(during()).To(HaveTries("payments", AtMost(1)))
 	// Output:

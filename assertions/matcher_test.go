@@ -25,6 +25,7 @@ func TestMatchersSayWhatTheyClaim(t *testing.T) {
 		"number of ejected hosts of payments at least 1":      HaveEjected("payments", AtLeast(1)),
 		"all ejected hosts of payments readmitted":            HaveReadmitted("payments"),
 		"timed out within 1s":                                 HaveTimedOut(time.Second),
+		"10% of the requests delayed by 5s":                   HaveDelayed(5*time.Second, 0.1),
 		"10% of payments to subset v2":                        HaveSplit("payments", "v2", 0.1),
 		"100% of payments to no subset":                       HaveSplit("payments", "", 1),
 		"AtMost(800ms)":                                       AtMost(800 * time.Millisecond),
@@ -90,6 +91,7 @@ func TestMeasured(t *testing.T) {
 		{HaveSuccessRate(AtLeast(0.1)), "50%"},
 		{HaveLatency(Max, AtMost(2*time.Second)), "1s"},
 		{HaveTimedOut(2 * time.Second), "1 answer, the slowest after 1s"},
+		{HaveDelayed(20*time.Millisecond, 1), "2 of 2"},
 		{HaveTries("nobody", AtMost(2)), ""},
 	} {
 		if got := c.matcher.(interface{ Measured(any) string }).Measured(result); got != c.want {

@@ -1,6 +1,7 @@
 package meshtest
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -31,8 +32,8 @@ func newApplier(client dynamic.Interface, config *rest.Config) *applier {
 	return &applier{client: client, mapper: restmapper.NewDeferredDiscoveryRESTMapper(cached)}
 }
 
-// resource finds the endpoint of an object, and gives it the default namespace
-// when it needs one and names none.
+// resource finds the endpoint of an object, and gives it the namespace it belongs
+// in when it needs one and names none.
 func (a *applier) resource(m manifest) (dynamic.ResourceInterface, error) {
 	kind := m.GroupVersionKind()
 	mapping, err := a.mapper.RESTMapping(kind.GroupKind(), kind.Version)
@@ -43,7 +44,7 @@ func (a *applier) resource(m manifest) (dynamic.ResourceInterface, error) {
 		return a.client.Resource(mapping.Resource), nil
 	}
 	if m.GetNamespace() == "" {
-		m.SetNamespace(metav1.NamespaceDefault)
+		m.SetNamespace(cmp.Or(m.home, metav1.NamespaceDefault))
 	}
 	return a.client.Resource(mapping.Resource).Namespace(m.GetNamespace()), nil
 }

@@ -1,6 +1,7 @@
 package meshtest
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 )
@@ -24,9 +26,18 @@ var unplayable = []string{"StatefulSet", "DaemonSet", "ReplicaSet", "Replication
 // istiod's validation refuses are reported together before anything is written;
 // such an error is an [InputError]. Deploying the same again changes nothing.
 func (m *Mesh) Deploy(ctx context.Context, paths ...string) error {
+	return m.DeployIn(ctx, "", paths...)
+}
+
+// DeployIn is [Mesh.Deploy] for manifests that belong in a namespace and do not
+// say so, as kubectl apply -n takes them. The namespace must be there.
+func (m *Mesh) DeployIn(ctx context.Context, namespace string, paths ...string) error {
 	objects, err := readManifests(paths)
 	if err != nil {
 		return &InputError{err}
+	}
+	for i := range objects {
+		objects[i].home = namespace
 	}
 	return m.deploy(ctx, objects)
 }
@@ -115,7 +126,7 @@ func (m *Mesh) checkWorkloads(objects []manifest) error {
 // bindPod readies a bare Pod for our node, as the scheduler and the injector would.
 func (m *Mesh) bindPod(w manifest) (manifest, error) {
 	if w.GetNamespace() == "" {
-		w.SetNamespace("default")
+		w.SetNamespace(cmp.Or(w.home, metav1.NamespaceDefault))
 	}
 	namespace, err := m.deployments.namespaces.Get(w.GetNamespace())
 	if err != nil {

@@ -22,6 +22,7 @@ const fieldManager = "meshtest"
 // manifest is one object and where it was read.
 type manifest struct {
 	source string // "mesh/payments.yaml, document 2"
+	home   string // namespace it belongs in when it names none; empty: "default"
 	*unstructured.Unstructured
 }
 

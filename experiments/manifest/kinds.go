@@ -112,6 +112,7 @@ type matchers struct {
 	Ejected     *ejected     `yaml:"ejected"`
 	Readmitted  *readmitted  `yaml:"readmitted"`
 	TimedOut    *timedOut    `yaml:"timedOut"`
+	Delayed     *delayed     `yaml:"delayed"`
 	Split       *split       `yaml:"split"`
 }
 
@@ -147,6 +148,11 @@ type timedOut struct {
 	Within duration `yaml:"within,required"`
 }
 
+type delayed struct {
+	By    duration `yaml:"by,required"`
+	Share share    `yaml:"share,required"`
+}
+
 type split struct {
 	Service text  `yaml:"service,required" want:"the name of a Service"`
 	Subset  text  `yaml:"subset,required" want:"the name of a subset of its DestinationRule"`
@@ -175,6 +181,10 @@ func (r readmitted) matcher() experiments.Matcher {
 
 func (t timedOut) matcher() experiments.Matcher {
 	return assertions.HaveTimedOut(time.Duration(t.Within))
+}
+
+func (d delayed) matcher() experiments.Matcher {
+	return assertions.HaveDelayed(time.Duration(d.By), float64(d.Share))
 }
 
 func (s split) matcher() experiments.Matcher {

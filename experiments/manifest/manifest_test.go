@@ -105,6 +105,7 @@ spec:
   during:
   - ejected: {service: payments.shop, atLeast: 1}
   - timedOut: {within: 2s}
+  - delayed: {by: 5s, share: 0.1}
   - split: {service: recommendations, subset: v2, share: 0.1}
   - latency: {quantile: 0, atLeast: 1ms}
   recovered:
@@ -187,7 +188,7 @@ func TestEveryFieldIsRead(t *testing.T) {
 		SteadyState: []string{"success rate at least 99%", "p99.9 latency at most 800ms"},
 		Healthy:     []string{"share of requests without an answer at most 0%", "number of tries at payments per request at most 1.05"},
 		During: []string{
-			"number of ejected hosts of payments.shop at least 1", "timed out within 2s",
+			"number of ejected hosts of payments.shop at least 1", "timed out within 2s", "10% of the requests delayed by 5s",
 			"10% of recommendations to subset v2", "p0 latency at least 1ms",
 		},
 		Recovered: []string{"all ejected hosts of payments readmitted"},

@@ -20,6 +20,7 @@ const (
 	Ejected     Kind = "ejected"     // hosts taken out
 	Readmitted  Kind = "readmitted"  // hosts taken back
 	TimedOut    Kind = "timedOut"    // answers with 504, in time
+	Delayed     Kind = "delayed"     // share of requests that took at least so long
 	Split       Kind = "split"       // share of a service's requests in a subset
 )
 
@@ -31,7 +32,7 @@ type Claim struct {
 	Range    Range         // that the measured value must lie in
 	Quantile float64       // of a Latency, 0-1
 	Code     int           // of a Status; 0 stands for no answer
-	Within   time.Duration // of a TimedOut
+	Within   time.Duration // of a TimedOut; of a Delayed, how long at least
 	Samples  int           // how many requests it takes at least to judge it, see [Claim.Needed]
 }
 

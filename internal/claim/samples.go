@@ -19,7 +19,7 @@ func (c Claim) Needed(alpha float64) int {
 		return stats.TrialsToResolve(c.Quantile)
 	case Tries: // a mean of whole numbers: one try more or less must show
 		return max(stats.TrialsToResolve(fraction(c.Range.Low)), stats.TrialsToResolve(fraction(c.Range.High)))
-	case Split:
+	case Split, Delayed:
 		return stats.TrialsNeeded(c.Range.Low, alpha)
 	default: // of events: one is enough, and none is none
 		return 1
