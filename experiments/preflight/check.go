@@ -3,6 +3,7 @@ package preflight
 // Result is what is known before a run.
 type Result struct {
 	Findings []Finding // refusals first; within them in the order of the rules
+	Hops     []Hop     // the calls that the experiment is about, with the policy in effect on each
 	Notes    []string  // what could not be looked at, and so was not checked
 }
 
@@ -24,8 +25,8 @@ func (r Result) pick(refused bool) []Finding {
 
 // Check asks every rule about q in w. It is pure.
 func Check(q Question, w World) Result {
-	c := &check{Question: q, World: w}
-	found := Result{Notes: w.Notes}
+	c := newCheck(q, w)
+	found := Result{Notes: w.Notes, Hops: c.hops}
 	for _, r := range rules() {
 		for _, f := range r.find(c) {
 			f.Rule = r.id
@@ -41,4 +42,6 @@ func Check(q Question, w World) Result {
 type check struct {
 	Question
 	World
+	index
+	hops []Hop // the calls that the experiment is about
 }

@@ -27,7 +27,8 @@ type World struct {
 	Sidecars         []*networkingv1.Sidecar
 	Others           []*unstructured.Unstructured // of any other kind
 
-	Notes []string // what could not be read, and what that leaves open
+	Notes  []string // what could not be read, and what that leaves open
+	Unread []string // resources of which none could be read, such as "pods"
 }
 
 // Add takes objects of any kind into the world. Of objects that a kind's type
