@@ -10,6 +10,7 @@ import (
 type placed struct {
 	route *networking.HTTPRoute // a copy
 	in    *networkingv1.VirtualService
+	index int // among the HTTP routes of that
 }
 
 // merged returns the HTTP routes of a VirtualService, with those of the
@@ -19,10 +20,10 @@ type placed struct {
 // Source: pilot/pkg/model/virtualservice.go (mergeHTTPRoute) of Istio.
 func (c *check) merged(vs *networkingv1.VirtualService) []placed {
 	var all []placed
-	for _, route := range vs.Spec.GetHttp() {
+	for i, route := range vs.Spec.GetHttp() {
 		d := route.GetDelegate()
 		if d == nil {
-			all = append(all, placed{proto.CloneOf(route), vs})
+			all = append(all, placed{proto.CloneOf(route), vs, i})
 			continue
 		}
 		namespace := d.GetNamespace()
@@ -33,8 +34,8 @@ func (c *check) merged(vs *networkingv1.VirtualService) []placed {
 		if child == nil || rank(child.Spec.GetExportTo(), c.Mesh.GetDefaultVirtualServiceExportTo(), namespace, vs.Namespace) == unseen {
 			continue
 		}
-		for _, sub := range child.Spec.GetHttp() {
-			all = append(all, placed{inherit(route, proto.CloneOf(sub)), child})
+		for j, sub := range child.Spec.GetHttp() {
+			all = append(all, placed{inherit(route, proto.CloneOf(sub)), child, j})
 		}
 	}
 	return all
@@ -67,7 +68,7 @@ func inherit(root, sub *networking.HTTPRoute) *networking.HTTPRoute {
 func (c *check) made(p placed, port int, from Caller) Route {
 	r := p.route
 	route := Route{
-		Name: r.GetName(), Object: "VirtualService " + key(p.in), Match: r.GetMatch(),
+		Name: r.GetName(), Object: "VirtualService " + key(p.in), Index: p.index, Match: r.GetMatch(),
 		Timeout: r.GetTimeout().AsDuration(), Retries: c.retries(r.GetRetries()), Fault: r.GetFault(),
 		Direct: r.GetRedirect() != nil || r.GetDirectResponse() != nil,
 	}

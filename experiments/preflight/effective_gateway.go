@@ -101,7 +101,7 @@ func (c *check) gatewayHops(g entryGateway, only *Service) []Hop {
 				if i < 0 {
 					i, all = len(all), append(all, Hop{From: g.caller, To: *to, Port: port, Object: "VirtualService " + key(vs)})
 				}
-				if r := all[i].Routes; len(r) == 0 || r[len(r)-1].Name != route.Name || r[len(r)-1].Object != route.Object {
+				if r := all[i].Routes; len(r) == 0 || r[len(r)-1].Index != route.Index || r[len(r)-1].Object != route.Object {
 					all[i].Routes = append(r, route)
 				}
 			}

@@ -24,11 +24,13 @@ type Retries struct {
 	On       []string      // Envoy's conditions
 	Statuses []int         // statuses that are written among the conditions
 	Source   string        // who says so: "route", "mesh" (meshConfig.defaultHttpRetryPolicy) or "default" (Istio's own)
+
+	Written *networking.HTTPRetry // on the route, as the user has it; nil for none
 }
 
 // retries returns what is in effect on a route that says own, which may be nil.
 func (c *check) retries(own *networking.HTTPRetry) Retries {
-	source := "route"
+	source, written := "route", own
 	if own == nil {
 		own, source = c.Mesh.GetDefaultHttpRetryPolicy(), "mesh"
 	}
@@ -36,14 +38,14 @@ func (c *check) retries(own *networking.HTTPRetry) Retries {
 		return Retries{Attempts: defaultAttempts, On: strings.Split(defaultRetryOn, ","), Source: "default"}
 	}
 	if own.GetAttempts() <= 0 {
-		return Retries{Source: source}
+		return Retries{Source: source, Written: written}
 	}
-	r := Retries{Attempts: int(own.GetAttempts()), PerTry: own.GetPerTryTimeout().AsDuration(), Source: source}
-	written := own.GetRetryOn()
-	if written == "" {
-		written = defaultRetryOn
+	r := Retries{Attempts: int(own.GetAttempts()), PerTry: own.GetPerTryTimeout().AsDuration(), Source: source, Written: written}
+	on := own.GetRetryOn()
+	if on == "" {
+		on = defaultRetryOn
 	}
-	for part := range strings.SplitSeq(written, ",") {
+	for part := range strings.SplitSeq(on, ",") {
 		part = strings.TrimSpace(part)
 		if status, err := strconv.Atoi(part); err == nil && http.StatusText(status) != "" {
 			r.Statuses = append(r.Statuses, status)

@@ -13,6 +13,7 @@ import (
 type Route struct {
 	Name        string // as the user named it
 	Object      string // that it stands in, as "VirtualService shop/payments"; empty: Istio's own, for want of one
+	Index       int    // among the HTTP routes of that object
 	Match       []*networking.HTTPMatchRequest
 	Timeout     time.Duration // of the request as a whole, with all its tries; 0: none
 	Retries     Retries
