@@ -95,7 +95,7 @@ func TestJudgeHold(t *testing.T) {
 		{Report{Injected: reached}, "halted: namespace shop", nil, Halted, "halted: namespace shop"},
 		{Report{Injected: reached}, "", &injector.EvictedError{}, Inconclusive, "the run was not completed: evicted: "},
 	} {
-		verdict, reason := judgeHold(&test.report, test.halted, test.interrupted, 5*time.Second)
+		verdict, reason := judgeHold(outcome{Report: &test.report, halted: test.halted, interrupted: test.interrupted}, 5*time.Second)
 		if verdict != test.verdict || !strings.HasPrefix(reason, test.reason) {
 			t.Errorf("got %s: %s; want %s: %s", verdict, reason, test.verdict, test.reason)
 		}

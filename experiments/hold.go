@@ -43,7 +43,7 @@ func (r *Runner) Hold(ctx context.Context, e Experiment, length time.Duration) (
 	if ctx.Err() != nil && errors.Is(interrupted, context.Cause(ctx)) && held >= 0 {
 		interrupted = nil // that is how it was meant to end
 	}
-	t.report.Verdict, t.report.Reason = judgeHold(t.report, t.halted, interrupted, held)
+	t.report.Verdict, t.report.Reason = judgeHold(t.outcome(interrupted), held)
 	t.tell("verdict", fmt.Sprintf("%s: %s", t.report.Verdict, t.report.Reason))
 	return t.report, notReverted
 }
@@ -82,12 +82,9 @@ func (t *trial) whom() string {
 }
 
 // judgeHold is judge for faults that were only held.
-func judgeHold(r *Report, halted string, interrupted error, held time.Duration) (Verdict, string) {
-	if halted != "" || interrupted != nil {
-		return judge(r, halted, interrupted)
+func judgeHold(o outcome, held time.Duration) (Verdict, string) {
+	if first, reason := firstRow(o, ended, force); reason != "" {
+		return first.verdict, reason
 	}
-	if reason := lagging(r); reason != "" {
-		return Inconclusive, reason
-	}
-	return Held, fmt.Sprintf("in force on %s, for %s", r.Injected.reach(), held.Round(100*time.Millisecond))
+	return Held, fmt.Sprintf("in force on %s, for %s", o.Injected.reach(), held.Round(100*time.Millisecond))
 }

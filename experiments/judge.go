@@ -1,3 +1,5 @@
+// The verdict: one table of what can keep a run from being Held.
+
 package experiments
 
 import (
@@ -6,117 +8,82 @@ import (
 	"strings"
 )
 
-// judge draws the verdict from a report: a pure function, one row of the table
-// in docs/verdicts.md after the other. interrupted is why the run could not be
-// completed, or nil.
-func judge(r *Report, halted string, interrupted error) (Verdict, string) {
-	switch {
-	case halted != "":
-		return Halted, "halted: " + strings.TrimPrefix(halted, "halted: ")
-	case interrupted != nil:
-		return Inconclusive, fmt.Sprintf("the run was not completed: %v", interrupted)
-	}
-	if reason := unproven(r); reason != "" {
-		return Inconclusive, reason
-	}
-	for _, phase := range []Phase{r.During, r.Recovery} {
-		for _, check := range phase.Checks {
-			if !check.Held && !check.NoSamples && !check.misused {
-				return Deviated, fmt.Sprintf("%s: %s", phase.Name, check.Text)
-			}
-		}
-	}
-	if reason := open(r); reason != "" {
-		return Inconclusive, reason
-	}
-	return Held, held(r)
+// outcome is all that a verdict is drawn from.
+type outcome struct {
+	*Report
+	asked       Experiment // with its defaults
+	halted      string     // what a halt condition, or the halt flag, said
+	interrupted error      // why the run could not be completed, or nil
 }
 
-// unproven returns why the run proves nothing, whatever its matchers say.
-func unproven(r *Report) string {
-	if reason := unhealthy(r.Baseline); reason != "" {
-		return reason
-	}
-	if reason := lagging(r); reason != "" {
-		return reason
-	}
-	if r.During.Load.Requests() == 0 {
-		return "no request was sent during the fault phase; make it longer or raise load.rate"
-	}
-	return unfired(r.Evidence)
+// row is a line of the table in docs/verdicts.md.
+type row struct {
+	part    part
+	when    string // as the document has it
+	verdict Verdict
+	// reason says in a sentence, with numbers and what to do next, that the row
+	// applies; it is empty where it does not. It is pure.
+	reason func(outcome) string
 }
 
-// lagging returns which proxies did not show what they should when they should,
-// or nothing.
-func lagging(r *Report) string {
-	type change struct {
-		c          Convergence
-		what, when string
+// part is what a row is about.
+type part int
+
+const (
+	ended  part = iota // the run did not come to its end
+	ground             // the baseline: without it nothing is injected
+	force              // the fault was in the proxies that make it
+	proof              // the fault met the traffic, and the load was as asked
+	answer             // what the matchers said
+)
+
+// table has every row; the first that applies decides. To add one: a line here, a
+// line with the same words in docs/verdicts.md, and a spoiler in judge_test.go.
+func table() []row {
+	return []row{
+		{ended, "a matcher of `haltWhen` matched, or a namespace of the run has the halt flag", Halted, haltMatched},
+		{ended, "something cut the run short", Inconclusive, cutShort},
+		{ground, "a check of the baseline did not hold, or could not judge", Inconclusive, baselineNotGood},
+		{ground, "no request of the baseline ended", Inconclusive, baselineUnanswered},
+		{ground, "requests of the baseline left too late, because the sender was busy", Inconclusive, baselineLate},
+		{force, "no proxy knows the service", Inconclusive, nobodyToShow},
+		{force, "proxies did not show the fault within 15 s", Inconclusive, lateToShow},
+		{force, "proxies did not show a step of its ramp within 15 s", Inconclusive, lateToStep},
+		{force, "proxies lost the fault before its phase was over", Inconclusive, lost},
+		{force, "proxies did not drop the fault in time", Inconclusive, lateToDrop},
+		{proof, "no request of the fault phase ended", Inconclusive, duringUnanswered},
+		{proof, "nothing shows that the fault fired", Inconclusive, unfired},
+		{proof, "a step of a ramp or of `delays` did not fire", Inconclusive, partUnfired},
+		{proof, "it fired on a share that its percent cannot explain", Inconclusive, firedOff},
+		{proof, "requests of the fault phase or the recovery left too late, because the sender was busy", Inconclusive, senderLate},
+		{proof, "no request of the recovery ended", Inconclusive, recoveryUnanswered},
+		{answer, "a matcher did not hold in the fault phase or the recovery", Deviated, notHeld},
+		{answer, "a matcher had too few samples", Inconclusive, tooFew},
+		{answer, "a matcher was used wrongly", Inconclusive, misused},
+		{answer, "no matcher was asked", Inconclusive, nothingAsked},
 	}
-	changes := []change{{r.Injected, "show the fault", " in time"}}
-	for n, step := range r.Ramp {
-		changes = append(changes, change{step.Convergence, fmt.Sprintf("show step %d of the ramp", n+1), " in time"})
-	}
-	changes = append(changes,
-		change{r.Kept, "keep the fault", " to the end of its phase (did somebody take it out?)"},
-		change{r.Reverted, "drop the fault", " in time"})
-	for _, late := range changes {
-		switch n := len(late.c.Late); {
-		case n > 0 && late.c.Proxies == 0:
-			return fmt.Sprintf("no proxy is known to %s: %s", late.what, strings.Join(late.c.Late, "; "))
-		case n > 0:
-			return fmt.Sprintf("%d of %d proxies did not %s%s: %s", n, late.c.Proxies, late.what, late.when, strings.Join(late.c.Late, "; "))
-		}
-	}
-	return ""
 }
 
-// unfired returns which fault, or part of one, is not known to have fired, or
-// not as was asked.
-func unfired(evidence []Evidence) string {
-	for _, e := range evidence {
-		switch {
-		case e.Fired == 0:
-			return fmt.Sprintf("nothing shows that the fault fired (%s): no answer carried the header x-faultline-run, "+
-				"and neither the fault counters nor the access logs of the proxies show it; let the apps forward the request "+
-				"headers baggage or x-faultline-run, and enable the proxies' access log", e.Fault)
-		case !e.complete():
-			idle := e.Parts[slices.IndexFunc(e.Parts, func(p Part) bool { return p.Fired == 0 })]
-			return fmt.Sprintf("nothing shows that all of the fault fired (%s): %s (%s); make the phase longer or raise load.rate",
-				e.Fault, idle, e.Source)
-		case e.Off != "":
-			return e.Off
-		}
+// judge draws the verdict.
+func judge(o outcome) (Verdict, string) {
+	if first, reason := firstRow(o); reason != "" {
+		return first.verdict, reason
 	}
-	return ""
+	return Held, held(o.Report)
 }
 
-// unhealthy returns why the baseline is no ground to stand on, or nothing.
-func unhealthy(baseline Phase) string {
-	for _, check := range baseline.Checks {
-		if !check.Held {
-			return fmt.Sprintf("the baseline was not good, so nothing was injected: %s", check.Text)
+// firstRow returns the first row that applies, of some parts or of the whole
+// table, and its reason; no reason when none does.
+func firstRow(o outcome, parts ...part) (row, string) {
+	for _, r := range table() {
+		if len(parts) > 0 && !slices.Contains(parts, r.part) {
+			continue
+		}
+		if reason := r.reason(o); reason != "" {
+			return r, reason
 		}
 	}
-	if baseline.Load.Requests() == 0 {
-		return "no request was answered in the baseline, so nothing was injected; is the load's URL right?"
-	}
-	return ""
-}
-
-// open returns why a matcher gave no answer, if one did not.
-func open(r *Report) string {
-	for _, phase := range []Phase{r.During, r.Recovery} {
-		for _, check := range phase.Checks {
-			switch {
-			case check.NoSamples:
-				return fmt.Sprintf("%s: too few samples to judge: %s", phase.Name, check.Text)
-			case !check.Held:
-				return fmt.Sprintf("%s: a matcher cannot judge: %s", phase.Name, check.Text)
-			}
-		}
-	}
-	return ""
+	return row{}, ""
 }
 
 // held sums up a success.

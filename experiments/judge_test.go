@@ -2,9 +2,16 @@ package experiments
 
 import (
 	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/faultline-mesh/faultline/injector"
 	"github.com/faultline-mesh/faultline/loadgen"
 )
 
@@ -28,6 +35,7 @@ type spoiler struct {
 	halted      string
 	interrupted error
 	spoil       func(*Report)
+	alone       bool // it takes away what others spoil
 	verdict     Verdict
 	reason      string
 }
@@ -55,24 +63,51 @@ var spoilers = []spoiler{
 		verdict: Inconclusive, reason: "no request was answered in the baseline, so nothing was injected; is the load's URL right?",
 	},
 	{
+		name:    "a sender that lagged in the baseline",
+		spoil:   func(r *Report) { r.Baseline.Load = lagging(200, 300*time.Millisecond, 5) },
+		verdict: Inconclusive,
+		reason: "nothing was injected, because the sender of the load was the bottleneck in the baseline: of its 200 requests " +
+			"one in a hundred left 300ms or more after it was due, allowed are 250ms; only 5 were on their way at once, " +
+			"so the machine that sends was too busy: give it more cores or lower load.rate",
+	},
+	{
+		name:    "no proxy that shows the fault",
+		spoil:   func(r *Report) { r.Injected = Convergence{Late: []string{"the proxies cannot be listed: forbidden"}} },
+		verdict: Inconclusive, reason: "no proxy is known to show the fault: the proxies cannot be listed: forbidden",
+	},
+	{
 		name: "proxies late to show the fault",
 		spoil: func(r *Report) {
-			r.Injected.Late = []string{"Pod shop/a does not show x", "Pod shop/b does not show x"}
+			r.Injected = Convergence{Proxies: 3, Late: []string{"Pod shop/a does not show x", "Pod shop/b does not show x"}}
 		},
 		verdict: Inconclusive,
-		reason:  "2 of 3 proxies did not show the fault in time: Pod shop/a does not show x; Pod shop/b does not show x",
+		reason: "2 of 3 proxies did not show the fault in time: Pod shop/a does not show x; Pod shop/b does not show x; " +
+			"ask istioctl proxy-status and istiod's log what they wait for",
 	},
 	{
 		name: "a step of a ramp that was late",
 		spoil: func(r *Report) {
 			r.Ramp = []RampStep{{}, {Convergence: Convergence{Proxies: 3, Late: []string{"Pod shop/a does not show x"}}}}
 		},
-		verdict: Inconclusive, reason: "1 of 3 proxies did not show step 2 of the ramp in time: Pod shop/a does not show x",
+		verdict: Inconclusive,
+		reason: "1 of 3 proxies did not show step 2 of the ramp in time: Pod shop/a does not show x; " +
+			"ask istioctl proxy-status and istiod's log what they wait for",
+	},
+	{
+		name: "a fault that is lost",
+		spoil: func(r *Report) {
+			r.Kept = Convergence{Proxies: 3, Late: []string{"Pod a/b does not show x"}}
+		},
+		verdict: Inconclusive,
+		reason: "1 of 3 proxies did not keep the fault to the end of its phase (did somebody take it out?): Pod a/b does not show x; " +
+			"look for what else changed these routes or pods meanwhile, and repeat the run",
 	},
 	{
 		name:    "proxies late to drop it",
 		spoil:   func(r *Report) { r.Reverted.Late = []string{"Pod shop/a still shows x"} },
-		verdict: Inconclusive, reason: "1 of 3 proxies did not drop the fault in time: Pod shop/a still shows x",
+		verdict: Inconclusive,
+		reason: "1 of 3 proxies did not drop the fault in time: Pod shop/a still shows x; " +
+			"the objects are clean, so ask istioctl proxy-status and istiod's log what the proxies wait for",
 	},
 	{
 		name:    "no requests during",
@@ -102,6 +137,21 @@ var spoilers = []spoiler{
 		verdict: Inconclusive, reason: "it fired on 1 of 10",
 	},
 	{
+		name:    "a sender that lagged during",
+		spoil:   func(r *Report) { r.During.Load = lagging(200, 400*time.Millisecond, 200) },
+		verdict: Inconclusive,
+		reason: "the sender of the load was the bottleneck in the fault phase: of its 200 requests one in a hundred left 400ms or more " +
+			"after it was due, allowed are 250ms; 200 were on their way at once, as many as load.maxInFlight allows, " +
+			"so the others waited: raise it or lower load.rate",
+	},
+	{
+		name:    "no requests in the recovery",
+		spoil:   func(r *Report) { r.Recovery.Load = loadgen.Result{} },
+		verdict: Inconclusive,
+		reason: "no request was answered in the recovery, so nobody knows whether the mesh recovered; " +
+			"make recovery longer or raise load.rate",
+	},
+	{
 		name: "a matcher that did not hold during",
 		spoil: func(r *Report) {
 			r.During.Checks = append(r.During.Checks, Check{Text: "Expected tries to be at most 2"})
@@ -127,30 +177,94 @@ var spoilers = []spoiler{
 		},
 		verdict: Inconclusive, reason: "recovery: a matcher cannot judge: HaveX needs X()",
 	},
+	{
+		name:    "no matcher",
+		alone:   true,
+		spoil:   func(r *Report) { r.During.Checks, r.Recovery.Checks = nil, nil },
+		verdict: Inconclusive,
+		reason: "no matcher was asked about the fault phase or the recovery, so there is nothing that could have held; " +
+			"say in during or recovered what should",
+	},
 }
 
-// verdict judges a good report with some spoilers in it.
-func verdict(all ...spoiler) (Verdict, string) {
-	report, halted := proven(), ""
-	var interrupted error
-	for _, s := range all {
+// lagging is a load of so many requests, all of them late, with so many on their
+// way at once.
+func lagging(requests int, lag time.Duration, inFlight int) loadgen.Result {
+	var r loadgen.Result
+	for i := range requests {
+		r.Samples = append(r.Samples, loadgen.Sample{
+			Seq: uint64(i), Intended: began.Add(time.Duration(i) * time.Second), Lag: lag, Code: 200,
+			Latency: lag + time.Duration(inFlight)*time.Second,
+		})
+	}
+	return r
+}
+
+// spoiled is a good outcome with some spoilers in it.
+func spoiled(all ...spoiler) outcome {
+	o := outcome{Report: proven(), asked: faulted()}
+	for _, s := range slices.Backward(all) { // the upper ones last, to have the last word
 		if s.spoil != nil {
-			s.spoil(report)
+			s.spoil(o.Report)
 		}
 		if s.halted != "" {
-			halted = s.halted
+			o.halted = s.halted
 		}
 		if s.interrupted != nil {
-			interrupted = s.interrupted
+			o.interrupted = s.interrupted
 		}
 	}
-	return judge(report, halted, interrupted)
+	return o
+}
+
+// faulted is an experiment with one fault.
+func faulted() Experiment { return Experiment{Faults: []injector.Fault{callerFault}} }
+
+// Every row of the table has its spoilers, in its order, and none is told by
+// another row.
+func TestTheTableIsWholeAndInOrder(t *testing.T) {
+	var met []string
+	for _, s := range spoilers {
+		first, _ := firstRow(spoiled(s))
+		if len(met) == 0 || met[len(met)-1] != first.when {
+			met = append(met, first.when)
+		}
+	}
+	var rows []string
+	for _, r := range table() {
+		rows = append(rows, r.when)
+	}
+	if diff := cmp.Diff(rows, met); diff != "" {
+		t.Errorf("rows without a spoiler (-), or out of order (-+):\n%s", diff)
+	}
+}
+
+// The document has the same rows, in the same order.
+func TestTheDocumentHasTheTable(t *testing.T) {
+	text, err := os.ReadFile("../docs/verdicts.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var want []string
+	for n, r := range table() {
+		want = append(want, fmt.Sprintf("| %d | %s | %s |", n+1, r.when, r.verdict))
+	}
+	want = append(want, fmt.Sprintf("| %d | none of these | Held |", len(want)+1))
+	var got []string
+	for _, line := range strings.Split(string(text), "\n") {
+		if cells := strings.Split(line, " | "); len(cells) == 4 && line[2] >= '1' && line[2] <= '9' {
+			got = append(got, strings.Join(cells[:3], " | ")+" |")
+		}
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("docs/verdicts.md (-want +got):\n%s", diff)
+	}
 }
 
 func TestEachVerdictHasItsReason(t *testing.T) {
 	for _, s := range spoilers {
 		t.Run(s.name, func(t *testing.T) {
-			if got, reason := verdict(s); got != s.verdict || reason != s.reason {
+			if got, reason := judge(spoiled(s)); got != s.verdict || reason != s.reason {
 				t.Errorf("got %s: %s\nwant %s: %s", got, reason, s.verdict, s.reason)
 			}
 		})
@@ -160,11 +274,17 @@ func TestEachVerdictHasItsReason(t *testing.T) {
 // With everything from one row on gone wrong, that row is what is told.
 func TestPrecedenceOfVerdicts(t *testing.T) {
 	for i, s := range spoilers {
-		if got, reason := verdict(spoilers[i:]...); got != s.verdict || reason != s.reason {
+		var all []spoiler
+		for _, below := range spoilers[i:] {
+			if !below.alone || len(all) == 0 {
+				all = append(all, below)
+			}
+		}
+		if got, reason := judge(spoiled(all...)); got != s.verdict || reason != s.reason {
 			t.Errorf("%s and all below: got %s: %s\nwant %s: %s", s.name, got, reason, s.verdict, s.reason)
 		}
-		for _, below := range spoilers[i+1:] {
-			if got, reason := verdict(s, below); got != s.verdict || reason != s.reason {
+		for _, below := range all[1:] {
+			if got, reason := judge(spoiled(s, below)); got != s.verdict || reason != s.reason {
 				t.Errorf("%s beside %s: got %s: %s\nwant %s: %s", s.name, below.name, got, reason, s.verdict, s.reason)
 			}
 		}
@@ -207,7 +327,11 @@ func TestHeld(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			report := proven()
 			test.change(report)
-			if got, reason := judge(report, "", nil); got != Held || reason != test.reason {
+			o := outcome{Report: report}
+			for range report.Evidence {
+				o.asked.Faults = append(o.asked.Faults, callerFault)
+			}
+			if got, reason := judge(o); got != Held || reason != test.reason {
 				t.Errorf("got %s: %s\nwant Held: %s", got, reason, test.reason)
 			}
 		})
@@ -219,7 +343,7 @@ func TestTheZeroReportIsInconclusive(t *testing.T) {
 	if got := (Report{}).Verdict; got != Inconclusive {
 		t.Errorf("the zero report says %s", got)
 	}
-	if got, reason := judge(&Report{}, "", nil); got != Inconclusive || reason == "" {
+	if got, reason := judge(outcome{Report: &Report{}}); got != Inconclusive || reason == "" {
 		t.Errorf("of the zero report judge says %s: %s", got, reason)
 	}
 }
@@ -228,30 +352,27 @@ func TestABaselineThatCannotBeJudgedIsNotGood(t *testing.T) {
 	for _, check := range []Check{{NoSamples: true, Text: "text"}, {misused: true, Text: "text"}, {Text: "text"}} {
 		report := proven()
 		report.Baseline.Checks = append(report.Baseline.Checks, check)
-		got, reason := judge(report, "", nil)
+		got, reason := judge(outcome{Report: report, asked: faulted()})
 		if got != Inconclusive || reason != "the baseline was not good, so nothing was injected: text" {
 			t.Errorf("%+v: got %s: %s", check, got, reason)
 		}
 	}
 }
 
-// When no proxy was found at all there is no share of them to tell.
-func TestNoProxyIsKnown(t *testing.T) {
-	report := proven()
-	report.Injected = Convergence{Late: []string{"the proxies cannot be listed: forbidden"}}
-	got, reason := judge(report, "", nil)
-	if got != Inconclusive || reason != "no proxy is known to show the fault: the proxies cannot be listed: forbidden" {
-		t.Errorf("got %s: %s", got, reason)
-	}
-}
-
-// A fault that was there at the beginning only proves nothing.
-func TestAFaultThatIsLostProvesNothing(t *testing.T) {
-	report := proven()
-	report.Kept = Convergence{Proxies: 3, Late: []string{"Pod a/b does not show x"}}
-	got, reason := judge(report, "", nil)
-	const want = "1 of 3 proxies did not keep the fault to the end of its phase (did somebody take it out?): Pod a/b does not show x"
-	if got != Inconclusive || reason != want {
-		t.Errorf("got %s: %s", got, reason)
+// What was never looked at is not proven, however good the rest is.
+func TestWhatNobodyLookedAtIsNotProven(t *testing.T) {
+	for want, forget := range map[string]func(*Report){
+		"no proxy is known to show the fault: none was looked at":                       func(r *Report) { r.Injected = Convergence{} },
+		"nothing shows that the fault fired: evidence was looked for of 0 of 1 faults":  func(r *Report) { r.Evidence = nil },
+		"no request was sent during the fault phase; make it longer or raise load.rate": func(r *Report) { r.During = Phase{} },
+		"no request was answered in the recovery, so nobody knows whether the mesh recovered; make recovery longer or raise load.rate": func(r *Report) {
+			r.Recovery = Phase{}
+		},
+	} {
+		report := proven()
+		forget(report)
+		if got, reason := judge(outcome{Report: report, asked: faulted()}); got != Inconclusive || reason != want {
+			t.Errorf("got %s: %s\nwant Inconclusive: %s", got, reason, want)
+		}
 	}
 }

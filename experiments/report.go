@@ -49,7 +49,14 @@ type Report struct {
 
 	Baseline, During, Recovery Phase
 
-	Evidence []Evidence  // per fault, what shows that it fired
+	Evidence []Evidence // per fault, what shows that it fired
+	// Placement says, per fault, whether the load passed the proxies that make
+	// it; empty until somebody looked.
+	Placement []Placement
+	// Propagation says, per fault, whether the run's header arrived where it is
+	// made; empty until somebody looked.
+	Propagation []Propagation
+
 	Injected Convergence // how the fault reached the proxies
 	Ramp     []RampStep  // the steps of the ramps, as far as they got; none without a ramp
 	Kept     Convergence // whether it was there still at the end of the fault phase
@@ -101,6 +108,22 @@ type Part struct {
 	Name  string // such as "step 1 (5%)" of a ramp, or "2s on 5%"
 	Fired int    // requests that it hit
 	Of    int    // requests that met it
+}
+
+// Placement says whether the load passed the proxies that make a fault.
+type Placement struct {
+	Fault    string   // as in [Evidence]
+	Requests int      // what those proxies sent to the fault's service in the fault phase, the run's and others'
+	Idle     []string // those that sent none
+	Unknown  string   // why it cannot be told; empty when it can
+}
+
+// Propagation says whether the run's header arrives where a fault is made.
+type Propagation struct {
+	Fault   string // as in [Evidence]
+	Arrived int    // requests of the run that were seen there with the header
+	Of      int    // requests that were seen there; zero where that cannot be told
+	Unknown string // why it cannot be told; empty when it can
 }
 
 // RampStep is a step of the ramps, which go up together.

@@ -112,7 +112,7 @@ func (r *Runner) Run(ctx context.Context, e Experiment) (report *Report, err err
 	t.startGuard()
 
 	interrupted := t.observe(ctx, e.Settle, &report.Baseline, nil)
-	if interrupted != nil || unhealthy(report.Baseline) != "" {
+	if _, bad := firstRow(t.outcome(nil), ground); interrupted != nil || bad != "" {
 		report.Clean = true
 		t.finish(interrupted)
 		return report, nil

@@ -140,8 +140,13 @@ func runHeader(header map[string]string, run string) map[string]string {
 
 // finish draws the verdict.
 func (t *trial) finish(interrupted error) {
-	t.report.Verdict, t.report.Reason = judge(t.report, t.halted, interrupted)
+	t.report.Verdict, t.report.Reason = judge(t.outcome(interrupted))
 	t.tell("verdict", fmt.Sprintf("%s: %s", t.report.Verdict, t.report.Reason))
+}
+
+// outcome is what is known by now.
+func (t *trial) outcome(interrupted error) outcome {
+	return outcome{Report: t.report, asked: t.experiment, halted: t.halted, interrupted: interrupted}
 }
 
 // close ends everything that the trial started. What is not clean is left to the

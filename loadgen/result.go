@@ -105,6 +105,27 @@ func (r Result) LagQuantile(q float64) (time.Duration, bool) {
 	return quantile(lags, q)
 }
 
+// MostInFlight returns how many requests at most were on their way at once. Where
+// that is [Load.MaxInFlight], others had to wait for them, and left late.
+func (r Result) MostInFlight() int {
+	type event struct {
+		at   time.Time
+		step int
+	}
+	events := make([]event, 0, 2*len(r.Samples))
+	for _, s := range r.Samples {
+		events = append(events, event{s.Intended.Add(s.Lag), 1}, event{s.Intended.Add(s.Latency), -1})
+	}
+	// Of what happens at the same time the ends come first: their places are free.
+	slices.SortFunc(events, func(a, b event) int { return cmp.Or(a.at.Compare(b.at), cmp.Compare(a.step, b.step)) })
+	most, now := 0, 0
+	for _, e := range events {
+		now += e.step
+		most = max(most, now)
+	}
+	return most
+}
+
 func (r Result) count(matches func(Sample) bool) int {
 	n := 0
 	for _, s := range r.Samples {

@@ -239,3 +239,23 @@ func TestString(t *testing.T) {
 		}
 	}
 }
+
+func TestMostInFlight(t *testing.T) {
+	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	sample := func(due, left, ended int) loadgen.Sample { // in milliseconds
+		return loadgen.Sample{
+			Intended: at.Add(time.Duration(due) * time.Millisecond),
+			Lag:      time.Duration(left-due) * time.Millisecond, Latency: time.Duration(ended-due) * time.Millisecond,
+		}
+	}
+	for want, samples := range [][]loadgen.Sample{
+		nil,
+		{sample(0, 0, 10), sample(5, 10, 20), sample(6, 20, 30)}, // each waited for the one before
+		{sample(0, 0, 10), sample(5, 9, 20), sample(6, 20, 30)},
+		{sample(0, 0, 100), sample(1, 1, 50), sample(2, 30, 40), sample(3, 50, 60)},
+	} {
+		if got := (loadgen.Result{Samples: samples}).MostInFlight(); got != want {
+			t.Errorf("%v: %d, want %d", samples, got, want)
+		}
+	}
+}
