@@ -20,7 +20,7 @@ type fakeTunnel struct {
 	once    sync.Once
 }
 
-func (f *fakeTunnel) open(ctx context.Context) (net.Conn, error) {
+func (f *fakeTunnel) open(ctx context.Context, _ string) (net.Conn, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	select {

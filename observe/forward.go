@@ -24,7 +24,7 @@ const adminPort = "15000"
 // errLost is the error of a stream whose port-forward broke.
 var errLost = errors.New("lost the port-forward")
 
-// forward is a port-forward to the admin port of one Pod: a tunnel whose
+// forward is a port-forward to one Pod: a tunnel whose
 // streams are pairs of streams of one SPDY connection, one for the data and one
 // on which the kubelet says why there is none.
 type forward struct {
@@ -77,16 +77,16 @@ func (f *forward) close() {
 }
 
 // open begins a pair of streams.
-func (f *forward) open(ctx context.Context) (net.Conn, error) {
+func (f *forward) open(ctx context.Context, port string) (net.Conn, error) {
 	ctx, stop := until(ctx, f.gone, errLost)
 	defer stop()
 	id := strconv.FormatInt(f.pairs.Add(1), 10)
-	words, err := f.create(ctx, corev1.StreamTypeError, id)
+	words, err := f.create(ctx, corev1.StreamTypeError, port, id)
 	if err != nil {
 		return nil, err
 	}
 	_ = words.Close() // nothing is ever written to it
-	data, err := f.create(ctx, corev1.StreamTypeData, id)
+	data, err := f.create(ctx, corev1.StreamTypeData, port, id)
 	s := &stream{forward: f, data: data, words: words, ended: make(chan struct{})}
 	if err := f.add(s); err != nil {
 		return nil, errors.Join(err, s.Close())
@@ -111,10 +111,10 @@ func (f *forward) add(s *stream) error {
 
 // create begins one stream of a pair. SPDY waits up to 30 seconds for the
 // peer to agree, whatever happens to the connection; create does not.
-func (f *forward) create(ctx context.Context, kind, id string) (httpstream.Stream, error) {
+func (f *forward) create(ctx context.Context, kind, port, id string) (httpstream.Stream, error) {
 	header := http.Header{}
 	header.Set(corev1.StreamType, kind)
-	header.Set(corev1.PortHeader, adminPort)
+	header.Set(corev1.PortHeader, port)
 	header.Set(corev1.PortForwardRequestIDHeader, id)
 	return await(ctx, func() (httpstream.Stream, error) { return f.spdy.CreateStream(header) }, f.remove)
 }

@@ -14,14 +14,11 @@ import (
 // dialTimeout bounds the way through the API server to a Pod.
 const dialTimeout = 10 * time.Second
 
-// adminURL is Envoy's admin as a Pod sees its own.
-const adminURL = "http://127.0.0.1:15000"
-
-// A tunnel is one held connection to the admin port of one proxy.
+// A tunnel is one held connection to one Pod.
 type tunnel interface {
-	// open begins a stream of bytes to the port. Closing the stream leaves
-	// the tunnel up.
-	open(ctx context.Context) (net.Conn, error)
+	// open begins a stream of bytes to a port of the Pod. Closing the stream
+	// leaves the tunnel up.
+	open(ctx context.Context, port string) (net.Conn, error)
 	// lost is closed when the connection is gone.
 	lost() <-chan struct{}
 	// close cuts all streams and waits until the tunnel's goroutines are gone.
@@ -32,10 +29,11 @@ type tunnel interface {
 // dialFunc makes the tunnel to a proxy.
 type dialFunc func(ctx context.Context, p Proxy) (tunnel, error)
 
-// link speaks HTTP with one proxy, over one tunnel that it holds until it
-// breaks. Safe for concurrent use.
+// link speaks HTTP with one port of one Pod, over one tunnel that it holds until
+// it breaks. Safe for concurrent use.
 type link struct {
 	proxy     Proxy
+	port      string
 	dial      dialFunc
 	closed    <-chan struct{} // of the Mesh
 	transport *http.Transport
@@ -43,8 +41,8 @@ type link struct {
 	held      tunnel // nil before the first read, and when it broke
 }
 
-func newLink(closed <-chan struct{}, p Proxy, dial dialFunc) *link {
-	l := &link{proxy: p, dial: dial, closed: closed, turn: newToken()}
+func newLink(closed <-chan struct{}, p Proxy, port string, dial dialFunc) *link {
+	l := &link{proxy: p, port: port, dial: dial, closed: closed, turn: newToken()}
 	l.transport = &http.Transport{
 		DialContext:         l.connect,
 		MaxConnsPerHost:     4, // a long config dump must not hold up the counters
@@ -116,7 +114,7 @@ func (l *link) try(ctx context.Context, method, path string) ([]byte, tunnel, er
 }
 
 func (l *link) roundTrip(ctx context.Context, method, path string) ([]byte, error) {
-	request, err := http.NewRequestWithContext(ctx, method, adminURL+path, nil)
+	request, err := http.NewRequestWithContext(ctx, method, "http://127.0.0.1:"+l.port+path, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -160,7 +158,7 @@ func (l *link) connect(ctx context.Context, _, _ string) (net.Conn, error) {
 		if err != nil {
 			return nil, err
 		}
-		conn, err := held.open(ctx)
+		conn, err := held.open(ctx, l.port)
 		if err == nil {
 			return &linkConn{Conn: conn, tunnel: held}, nil
 		}

@@ -35,7 +35,7 @@ type Mesh struct {
 	closed chan struct{} // closed by Close
 
 	mu    sync.Mutex
-	links map[string]*link // by key of the proxy
+	links map[string]*link // by key of the proxy, and port
 }
 
 // New returns a Mesh that reads through the API server of cfg. It does not
@@ -153,11 +153,16 @@ func (m *Mesh) hosts(ctx context.Context, p Proxy) ([]Host, error) {
 
 // do asks the admin of p for path.
 func (m *Mesh) do(ctx context.Context, method string, p Proxy, path string, timeout time.Duration) ([]byte, error) {
+	return m.ask(ctx, method, p, adminPort, path, timeout)
+}
+
+// ask asks a port of a Pod for path.
+func (m *Mesh) ask(ctx context.Context, method string, p Proxy, port, path string, timeout time.Duration) ([]byte, error) {
 	what := fmt.Sprintf("%s %s of %s", strings.ToLower(method), path, p)
 	if !strings.HasPrefix(path, "/") {
 		return nil, fmt.Errorf("%s: path does not begin with '/'", what)
 	}
-	link, err := m.link(p)
+	link, err := m.link(p, port)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", what, err)
 	}
@@ -168,17 +173,18 @@ func (m *Mesh) do(ctx context.Context, method string, p Proxy, path string, time
 	return body, nil
 }
 
-// link returns the one link to p, which may not be connected yet.
-func (m *Mesh) link(p Proxy) (*link, error) {
+// link returns the one link to a port of p, which may not be connected yet.
+func (m *Mesh) link(p Proxy, port string) (*link, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if isClosed(m.closed) {
 		return nil, errClosed
 	}
-	held, ok := m.links[p.key()]
+	key := p.key() + ":" + port
+	held, ok := m.links[key]
 	if !ok {
-		held = newLink(m.closed, p, m.dial)
-		m.links[p.key()] = held
+		held = newLink(m.closed, p, port, m.dial)
+		m.links[key] = held
 	}
 	return held, nil
 }

@@ -56,13 +56,20 @@ func proxyOf(pod *corev1.Pod) (Proxy, bool) {
 	if !beside && !among {
 		return Proxy{}, false
 	}
-	return Proxy{
+	p := Proxy{
 		Namespace: pod.Namespace,
 		Pod:       pod.Name,
 		IP:        pod.Status.PodIP,
 		Labels:    pod.Labels,
 		Gateway:   among && len(pod.Spec.Containers) == 1,
-	}, true
+		UID:       string(pod.UID),
+	}
+	for _, status := range slices.Concat(pod.Status.InitContainerStatuses, pod.Status.ContainerStatuses) {
+		if status.Name == proxyContainer {
+			p.Restarts, p.Ready = int(status.RestartCount), status.Ready
+		}
+	}
+	return p, true
 }
 
 // isEnvoy tells Envoy from ztunnel, whose container has the same name.

@@ -35,6 +35,7 @@ func TestProxies(t *testing.T) {
 		pod("native", func(p *corev1.Pod) {
 			p.Spec.Containers = []corev1.Container{{Name: "app"}}
 			p.Spec.InitContainers = []corev1.Container{{Name: "istio-init"}, {Name: "istio-proxy", Args: []string{"proxy", "sidecar"}}}
+			p.Status.InitContainerStatuses = []corev1.ContainerStatus{{Name: "istio-init", RestartCount: 7}, {Name: "istio-proxy", RestartCount: 2, Ready: true}}
 		}),
 		pod("gateway", func(p *corev1.Pod) {
 			p.Spec.Containers = []corev1.Container{{Name: "istio-proxy", Args: []string{"proxy", "router"}}}
@@ -55,7 +56,9 @@ func TestProxies(t *testing.T) {
 	found := func(name string, gateway bool) Proxy {
 		return Proxy{Namespace: "shop", Pod: name, IP: "10.0.0.1", Labels: map[string]string{"app": name}, Gateway: gateway}
 	}
-	shop := []Proxy{found("gateway", true), found("native", false), found("sidecar", false)}
+	native := found("native", false)
+	native.Restarts, native.Ready = 2, true
+	shop := []Proxy{found("gateway", true), native, found("sidecar", false)}
 	elsewhere := found("elsewhere", false)
 	elsewhere.Namespace = "bank"
 	for name, test := range map[string]struct {

@@ -13,6 +13,9 @@ type Proxy struct {
 	IP        string            // address of the Pod; empty until it has one
 	Labels    map[string]string // labels of the Pod; not to be changed
 	Gateway   bool              // the Pod has no other container: a gateway or waypoint
+	UID       string            // of the Pod: one that takes its name has another
+	Restarts  int               // of the proxy's container, as the kubelet has counted
+	Ready     bool              // the proxy's container is ready, as far as the kubelet knows yet
 }
 
 // String returns "Pod namespace/name", the way errors name a proxy.
