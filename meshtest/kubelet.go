@@ -31,6 +31,7 @@ type kubelet struct {
 	// pod finds a running pod's address and the log file of one of its containers.
 	address func(namespace, pod string) (string, error)
 	logFile func(namespace, pod, container string) (string, error)
+	istiod  mirror // which is no pod of the node's
 
 	server *http.Server
 	done   chan error
@@ -88,7 +89,11 @@ func (k *kubelet) close() error {
 }
 
 func (k *kubelet) logs(w http.ResponseWriter, r *http.Request) {
-	file, err := k.logFile(r.PathValue("namespace"), r.PathValue("pod"), r.PathValue("container"))
+	namespace, pod := r.PathValue("namespace"), r.PathValue("pod")
+	file, err := k.istiod.log, error(nil)
+	if !k.istiod.is(namespace, pod) {
+		file, err = k.logFile(namespace, pod, r.PathValue("container"))
+	}
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusNotFound)
 		return
@@ -137,20 +142,30 @@ func (k *kubelet) forward(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
 	}
-	pod := r.PathValue("namespace") + "/" + r.PathValue("pod")
-	ip, err := k.address(r.PathValue("namespace"), r.PathValue("pod"))
+	namespace, pod := r.PathValue("namespace"), r.PathValue("pod")
+	to := dialer{ip: k.istiod.address, ports: k.istiod.ports}
+	if !k.istiod.is(namespace, pod) {
+		to = dialer{}
+		to.ip, err = k.address(namespace, pod)
+	}
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusNotFound)
 		return
 	}
-	portforward.ServePortForward(w, r, dialer{ip}, pod, "", options, streamIdle, 30*time.Second, portforward.SupportedProtocols)
+	portforward.ServePortForward(w, r, to, namespace+"/"+pod, "", options, streamIdle, 30*time.Second, portforward.SupportedProtocols)
 }
 
 // dialer forwards streams to the ports of one pod.
-type dialer struct{ ip string }
+type dialer struct {
+	ip    string
+	ports map[int32]int32 // where they are; one that is not in it has its own number
+}
 
 // PortForward copies between the stream and the port until either side ends.
 func (d dialer) PortForward(ctx context.Context, _ string, _ string, port int32, stream io.ReadWriteCloser) error {
+	if other, moved := d.ports[port]; moved {
+		port = other
+	}
 	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", address(d.ip, int(port)))
 	if err != nil {
 		return err

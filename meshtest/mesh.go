@@ -102,6 +102,9 @@ func (m *Mesh) Start(ctx context.Context) (err error) {
 	if err := m.plane.awaitIstiod(ctx); err != nil {
 		return err
 	}
+	if err := m.node.show(ctx, m.plane.mirrorOfIstiod()); err != nil {
+		return err
+	}
 	return m.startGateway(ctx)
 }
 
@@ -149,7 +152,7 @@ func (m *Mesh) startNode(ctx context.Context, envoy string) (err error) {
 		address: m.block.node(), port: m.plane.ports.kubelet, dir: m.Dir, envoy: envoy, images: m.images,
 		kube: m.kube, wiring: m.wiring, spawner: m.spawner,
 	}
-	m.kubelet = &kubelet{address: m.node.addressOf, logFile: m.node.logFile}
+	m.kubelet = &kubelet{address: m.node.addressOf, logFile: m.node.logFile, istiod: m.plane.mirrorOfIstiod()}
 	if err := m.kubelet.serve(m.plane.hostPort(m.plane.ports.kubelet), m.plane.ca); err != nil {
 		return err
 	}

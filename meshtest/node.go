@@ -136,6 +136,7 @@ func (n *node) sync(ctx context.Context, key string) error {
 		return n.delete(ctx, key, pod)
 	case run != nil && run.pod.UID != pod.UID:
 		return n.end(ctx, key)
+	case isMirror(pod): // it runs by itself
 	case run == nil:
 		n.begin(ctx, key, pod)
 	case !maps.Equal(run.labels, pod.Labels):
