@@ -24,7 +24,12 @@ func (t *trial) begin(ctx context.Context, longest time.Duration) (err error) {
 	if err := t.revertStale(ctx); err != nil {
 		return err
 	}
-	if t.plan, err = t.Runner.plan(ctx, t.report.Run, t.experiment, longest); err != nil {
+	asked := t.experiment
+	if t.unloaded {
+		asked = asked.unjudged()
+	}
+	plan, err := t.Runner.plan(ctx, t.report.Run, asked, longest)
+	if t.plan = plan.Plan; err != nil {
 		return err
 	}
 	if err := t.checkRights(ctx, t.experiment, t.plan); err != nil {
@@ -32,6 +37,10 @@ func (t *trial) begin(ctx context.Context, longest time.Duration) (err error) {
 	}
 	for _, note := range t.plan.Notes {
 		t.tell("plan", "note: "+note)
+	}
+	t.report.Findings = plan.Preflight.Warnings()
+	for _, warning := range t.report.Findings {
+		t.tell("plan", "warning: "+warning.String())
 	}
 	t.mesh, err = observe.New(t.config)
 	return err

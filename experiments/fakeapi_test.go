@@ -37,7 +37,8 @@ type fakeAPI struct {
 func newFakeAPI(t *testing.T, documents ...string) *fakeAPI {
 	t.Helper()
 	api := &fakeAPI{objects: map[string]*unstructured.Unstructured{}}
-	for _, document := range documents {
+	const meshConfig = "{apiVersion: v1, kind: ConfigMap, metadata: {name: istio, namespace: istio-system}}"
+	for _, document := range append(documents, meshConfig) {
 		var obj unstructured.Unstructured
 		if err := yaml.Unmarshal([]byte(document), &obj.Object); err != nil {
 			t.Fatal(err)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/faultline-mesh/faultline/experiments/preflight"
 	"github.com/faultline-mesh/faultline/loadgen"
 	"github.com/faultline-mesh/faultline/observe"
 )
@@ -48,6 +49,8 @@ type Report struct {
 	Reason  string  // why, a full sentence; the first thing to read
 
 	Baseline, During, Recovery Phase
+
+	Findings []preflight.Finding // what was to be known before the run, and did not keep it from being done
 
 	Evidence []Evidence // per fault, what shows that it fired
 	// Placement says, per fault, whether the load passed the proxies that make

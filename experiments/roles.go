@@ -12,16 +12,17 @@ import (
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/faultline-mesh/faultline/experiments/preflight"
 	"github.com/faultline-mesh/faultline/injector"
 	"github.com/faultline-mesh/faultline/internal/rights"
 )
 
-// Roles returns what a run of e that writes plan needs in a cluster with RBAC,
+// rolesFor returns what a run of e that writes plan needs in a cluster with RBAC,
 // and nothing more: a Role for each namespace, by namespace, for kubectl apply.
 // Who the runner is, a RoleBinding has to say. An experiment that names no
 // namespace, neither in a fault nor in its blast radius, looks at the proxies of
 // all of them; that takes a ClusterRole, which is nil for any other.
-func (r *Runner) Roles(ctx context.Context, e Experiment, plan injector.Plan) ([]rbacv1.Role, *rbacv1.ClusterRole) {
+func (r *Runner) rolesFor(ctx context.Context, e Experiment, plan injector.Plan) ([]rbacv1.Role, *rbacv1.ClusterRole) {
 	e = e.withDefaults()
 	byNodePort := false
 	if e.Gateway != "" {
@@ -32,7 +33,7 @@ func (r *Runner) Roles(ctx context.Context, e Experiment, plan injector.Plan) ([
 	return roles(e, plan, byNodePort)
 }
 
-// roles is Roles without looking at the cluster.
+// roles is rolesFor without looking at the cluster.
 func roles(e Experiment, plan injector.Plan, byNodePort bool) ([]rbacv1.Role, *rbacv1.ClusterRole) {
 	needed := map[string][]rights.Right{}
 	if len(e.Faults) > 0 {
@@ -45,6 +46,9 @@ func roles(e Experiment, plan injector.Plan, byNodePort bool) ([]rbacv1.Role, *r
 		observed = []string{metav1.NamespaceAll}
 	}
 	for _, namespace := range observed {
+		for resource, group := range preflight.Kinds() {
+			needed[namespace] = append(needed[namespace], rights.On(group, resource, "", "list")...)
+		}
 		needed[namespace] = slices.Concat(needed[namespace],
 			rights.On("", "pods", "", "list"),
 			rights.On("", "pods/portforward", "", "get", "create"),
@@ -92,7 +96,7 @@ func roleName(e Experiment) string {
 // do, so that a right that is missing ends it before anything is written, and
 // not when a fault is to be taken out. Every one that is missing is in the error.
 func (r *Runner) checkRights(ctx context.Context, e Experiment, plan injector.Plan) error {
-	roles, cluster := r.Roles(ctx, e, plan)
+	roles, cluster := r.rolesFor(ctx, e, plan)
 	if cluster != nil {
 		roles = append(roles, rbacv1.Role{Rules: cluster.Rules})
 	}

@@ -8,8 +8,6 @@ import (
 	"sync"
 	"time"
 
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 
@@ -129,43 +127,12 @@ func (r *Runner) Run(ctx context.Context, e Experiment) (report *Report, err err
 	return report, notReverted
 }
 
-// Plan computes what a run of e would write, and writes nothing. The same
-// problems that make Run return an error before its first write make Plan return
-// it.
-func (r *Runner) Plan(ctx context.Context, e Experiment) (injector.Plan, error) {
-	e = e.withDefaults()
-	if err := e.Validate(); err != nil {
-		return injector.Plan{}, &InputError{fmt.Errorf("experiment %q: %w", e.Title, err)}
-	}
-	return r.plan(ctx, injector.NewRunID(), e, r.longest(e))
-}
-
 // longest is what a run of e may take from its plan to the end of its revert, and
 // a minute. Both phases that come before the revert may end as late as their last
 // answer.
 func (r *Runner) longest(e Experiment) time.Duration {
 	answers := 2 * max(e.Load.Timeout, loadgen.DefaultTimeout)
 	return calmBudget + e.Settle + r.barrier + e.Duration + answers + r.revert + time.Minute
-}
-
-func (r *Runner) plan(ctx context.Context, run string, e Experiment, longest time.Duration) (injector.Plan, error) {
-	if len(e.Faults) == 0 {
-		return injector.Plan{Run: run}, nil
-	}
-	plan, err := r.injector.Plan(ctx, run, e.Faults, e.BlastRadius, r.injector.Now().Add(longest))
-	if _, halted := errors.AsType[*injector.HaltedError](err); halted {
-		return plan, err
-	}
-	if err != nil {
-		return plan, &InputError{fmt.Errorf("experiment %q: %w", e.Title, err)}
-	}
-	_, err = r.kube.CoreV1().Pods(metav1.NamespaceAll).List(ctx, metav1.ListOptions{Limit: 1})
-	if apierrors.IsForbidden(err) {
-		plan.Notes = append(plan.Notes, fmt.Sprintf("pods can be listed in namespaces %q only: whether callers elsewhere have the fault, "+
-			"and have dropped it after the run, is not seen", e.callers()))
-		err = nil
-	}
-	return plan, err
 }
 
 // separate tells a fault that is left in the mesh from everything else that cut

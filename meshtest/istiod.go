@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 )
 
 // rootNamespace is where Istio's own things live.
@@ -35,13 +36,22 @@ func istiodEnv() []string {
 	}
 }
 
+// meshConfig is the configuration of the mesh.
+func (c *controlPlane) meshConfig() string { return fmt.Sprintf(meshConfig, c.hostPort(c.ports.xds)) }
+
+// meshConfigMap is where a cluster has it for everybody to read. istiod here goes
+// by its file.
+func (c *controlPlane) meshConfigMap() string {
+	return fmt.Sprintf("apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: istio\n  namespace: %s\ndata:\n  mesh: |\n    %s",
+		rootNamespace, strings.ReplaceAll(c.meshConfig(), "\n", "\n    "))
+}
+
 // startIstiod starts istiod, which waits for the API server on its own. Its
 // validation is served with a certificate of ours, so that the webhook of
 // base.go can call it.
 func (c *controlPlane) startIstiod() error {
 	file := filepath.Join(c.dir, "mesh.yaml")
-	config := fmt.Sprintf(meshConfig, c.hostPort(c.ports.xds))
-	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
+	if err := os.WriteFile(file, []byte(c.meshConfig()), 0o600); err != nil {
 		return fmt.Errorf("istiod: %w", err)
 	}
 	serving, err := c.ca.issue("istiod", []string{c.address, "istiod.istio-system.svc"})

@@ -181,7 +181,7 @@ func (m *Mesh) startGateway(ctx context.Context) error {
 	webhook := fmt.Sprintf(validationWebhook,
 		"https://"+m.plane.hostPort(m.plane.ports.webhook)+"/validate", base64PEM(m.plane.ca.pem))
 	objects, err := parseManifests("local mesh", []byte(
-		fmt.Sprintf(gatewayManifests, m.block.node(), EnvoyVersion)+"---\n"+webhook))
+		fmt.Sprintf(gatewayManifests, m.block.node(), EnvoyVersion)+"---\n"+webhook+"\n---\n"+m.plane.meshConfigMap()))
 	if err != nil {
 		return err
 	}

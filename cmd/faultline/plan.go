@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -11,7 +10,6 @@ import (
 
 	"github.com/faultline-mesh/faultline/experiments"
 	"github.com/faultline-mesh/faultline/experiments/manifest"
-	"github.com/faultline-mesh/faultline/injector"
 )
 
 func newPlanCommand(c *cluster) *cobra.Command {
@@ -47,7 +45,7 @@ func newPlanCommand(c *cluster) *cobra.Command {
 					writePlan(out, e.Experiment, plan)
 					fmt.Fprintln(out, "  rights that the run needs (bind them to whoever runs it):")
 				}
-				errs = append(errs, writeRoles(cmd.Context(), out, runner, e.Experiment, plan))
+				errs = append(errs, writeRoles(out, plan))
 			}
 			return errors.Join(errs...)
 		},
@@ -56,7 +54,7 @@ func newPlanCommand(c *cluster) *cobra.Command {
 	return cmd
 }
 
-func writePlan(out io.Writer, e experiments.Experiment, plan injector.Plan) {
+func writePlan(out io.Writer, e experiments.Experiment, plan experiments.Plan) {
 	fmt.Fprintf(out, "%s: %s\n", e.Name, e.Title)
 	if len(plan.Edits) == 0 {
 		fmt.Fprintln(out, "  writes nothing: the experiment has no fault")
@@ -74,16 +72,13 @@ func writePlan(out io.Writer, e experiments.Experiment, plan injector.Plan) {
 }
 
 // writeRoles prints the rights that a run needs, as YAML documents.
-func writeRoles(
-	ctx context.Context, out io.Writer, runner *experiments.Runner, e experiments.Experiment, plan injector.Plan,
-) error {
-	roles, cluster := runner.Roles(ctx, e, plan)
+func writeRoles(out io.Writer, plan experiments.Plan) error {
 	var objects []any
-	for _, role := range roles {
+	for _, role := range plan.Roles {
 		objects = append(objects, role)
 	}
-	if cluster != nil {
-		objects = append(objects, cluster)
+	if plan.ClusterRole != nil {
+		objects = append(objects, plan.ClusterRole)
 	}
 	for _, obj := range objects {
 		text, err := yaml.Marshal(obj)

@@ -8,6 +8,8 @@ import (
 	networkingv1 "istio.io/client-go/pkg/apis/networking/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/faultline-mesh/faultline/injector"
 )
 
 // Hop is a call from some callers to one port of a service, with the policy that
@@ -70,23 +72,9 @@ func (c *check) indexRoutes() {
 	}
 }
 
-// resolve returns the name that Istio makes of a host written in an object: one
-// without a dot is a service of that object's namespace.
+// resolve returns the name that Istio makes of a host written in an object.
 func (c *check) resolve(host, namespace string) string {
-	host = strings.ToLower(host)
-	if host == "" || host == "*" || strings.Contains(host, ".") {
-		return host
-	}
-	return host + "." + namespace + ".svc." + c.Domain
-}
-
-// covers says whether a resolved host, exact or with an asterisk in front, stands
-// for fqdn.
-func covers(host, fqdn string) bool {
-	if suffix, wild := strings.CutPrefix(host, "*"); wild {
-		return strings.HasSuffix(fqdn, suffix)
-	}
-	return host == fqdn
+	return injector.ResolveHost(host, namespace, c.Domain)
 }
 
 // narrower says whether a host that covers something is chosen before another:

@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	networkingv1 "istio.io/client-go/pkg/apis/networking/v1"
+
+	"github.com/faultline-mesh/faultline/injector"
 )
 
 // entries returns the Gateways by which the load can come into the mesh: those
@@ -59,13 +61,13 @@ func (c *check) loadHost() string {
 // bound says whether a VirtualService names a Gateway, and is seen by its
 // proxies.
 func (c *check) bound(vs *networkingv1.VirtualService, to Caller) bool {
-	return slices.ContainsFunc(vs.Spec.GetGateways(), func(g string) bool { return resolveGateway(g, vs.Namespace) == to.Gateway }) &&
+	return slices.ContainsFunc(vs.Spec.GetGateways(), func(g string) bool { return injector.ResolveGateway(g, vs.Namespace) == to.Gateway }) &&
 		c.seen(vs, 0, to) != unseen
 }
 
 // serves says whether a gateway has the routes of vs for requests to a host.
 func (c *check) serves(gateway *networkingv1.Gateway, vs *networkingv1.VirtualService, host string) bool {
-	if !slices.ContainsFunc(vs.Spec.GetHosts(), func(h string) bool { return covers(c.resolve(h, vs.Namespace), host) }) {
+	if !slices.ContainsFunc(vs.Spec.GetHosts(), func(h string) bool { return injector.HostMatches(c.resolve(h, vs.Namespace), host) }) {
 		return false
 	}
 	for _, server := range gateway.Spec.GetServers() {
@@ -77,7 +79,7 @@ func (c *check) serves(gateway *networkingv1.Gateway, vs *networkingv1.VirtualSe
 			if namespace == "." {
 				namespace = gateway.Namespace
 			}
-			if (namespace == "*" || namespace == vs.Namespace) && covers(strings.ToLower(served), host) {
+			if (namespace == "*" || namespace == vs.Namespace) && injector.HostMatches(strings.ToLower(served), host) {
 				return true
 			}
 		}

@@ -6,7 +6,6 @@ import (
 
 	networking "istio.io/api/networking/v1alpha3"
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 )
 
 // hosts returns how many hosts a cluster of the service has, of those with the
@@ -43,10 +42,9 @@ func (c *check) count(s *Service, subset map[string]string) (count int, known bo
 			count++
 		}
 	}
-	for _, entry := range c.workloadEntries(s.Namespace) {
-		has, _, _ := unstructured.NestedStringMap(entry.Object, "spec", "labels")
-		address, _, _ := unstructured.NestedString(entry.Object, "spec", "address")
-		if matches(s.selector, has) && matches(subset, has) && !addresses[address] {
+	for _, entry := range c.WorkloadEntries {
+		has, address := entry.Spec.GetLabels(), entry.Spec.GetAddress()
+		if entry.Namespace == s.Namespace && matches(s.selector, has) && matches(subset, has) && !addresses[address] {
 			addresses[address] = true
 			count++
 		}
@@ -71,16 +69,6 @@ func (c *check) podsOf(namespace string, wanted map[string]string) []*corev1.Pod
 	for _, pod := range c.pods[namespace] {
 		if matches(wanted, pod.Labels) {
 			all = append(all, pod)
-		}
-	}
-	return all
-}
-
-func (c *check) workloadEntries(namespace string) []*unstructured.Unstructured {
-	var all []*unstructured.Unstructured
-	for _, obj := range c.Others {
-		if obj.GetKind() == "WorkloadEntry" && obj.GetNamespace() == namespace {
-			all = append(all, obj)
 		}
 	}
 	return all

@@ -7,6 +7,8 @@ import (
 
 	networking "istio.io/api/networking/v1alpha3"
 	networkingv1 "istio.io/client-go/pkg/apis/networking/v1"
+
+	"github.com/faultline-mesh/faultline/injector"
 )
 
 // Route is one of the routes that a caller's proxy has for a service.
@@ -84,7 +86,7 @@ func (c *check) ranked(to *Service, port int, from Caller) []*networkingv1.Virtu
 			continue
 		}
 		for _, written := range vs.Spec.GetHosts() {
-			if host := c.resolve(written, vs.Namespace); covers(host, to.Host) && narrower(host, hosts[vs]) {
+			if host := c.resolve(written, vs.Namespace); injector.HostMatches(host, to.Host) && narrower(host, hosts[vs]) {
 				hosts[vs] = host
 			}
 		}
@@ -112,7 +114,7 @@ func (c *check) virtualServices(fqdn string) []*networkingv1.VirtualService {
 	all := slices.Clone(c.exact[fqdn])
 	for _, vs := range c.wild {
 		if !slices.Contains(all, vs) && slices.ContainsFunc(vs.Spec.GetHosts(), func(h string) bool {
-			return strings.HasPrefix(h, "*") && covers(strings.ToLower(h), fqdn)
+			return strings.HasPrefix(h, "*") && injector.HostMatches(strings.ToLower(h), fqdn)
 		}) {
 			all = append(all, vs)
 		}
@@ -178,30 +180,10 @@ func (c *check) meant(m *networking.HTTPMatchRequest, vs *networkingv1.VirtualSe
 		gateway = "mesh"
 	}
 	if len(m.GetGateways()) > 0 {
-		return slices.ContainsFunc(m.GetGateways(), func(g string) bool { return resolveGateway(g, vs.Namespace) == gateway })
+		return slices.ContainsFunc(m.GetGateways(), func(g string) bool { return injector.ResolveGateway(g, vs.Namespace) == gateway })
 	}
 	if asked := m.GetSourceNamespace(); asked != "" && asked != from.Namespace {
 		return false
 	}
 	return from.Labels == nil || matches(m.GetSourceLabels(), from.Labels)
-}
-
-// resolveGateway returns namespace/name of a gateway as an object in namespace
-// writes it; or mesh.
-func resolveGateway(written, namespace string) string {
-	before, after, slash := strings.Cut(written, "/")
-	switch {
-	case written == "mesh":
-		return written
-	case slash && before == ".":
-		return namespace + "/" + after
-	case slash:
-		return written
-	}
-	name, rest, dotted := strings.Cut(written, ".")
-	if !dotted {
-		return namespace + "/" + name
-	}
-	owner, _, _ := strings.Cut(rest, ".")
-	return owner + "/" + name
 }

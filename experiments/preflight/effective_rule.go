@@ -7,6 +7,8 @@ import (
 	"google.golang.org/protobuf/proto"
 	networking "istio.io/api/networking/v1alpha3"
 	networkingv1 "istio.io/client-go/pkg/apis/networking/v1"
+
+	"github.com/faultline-mesh/faultline/injector"
 )
 
 // destinationRule is DestinationRules of one host and one namespace, as Istio merges them:
@@ -134,7 +136,7 @@ func (r rulesByHost) of(host string) []*destinationRule {
 	}
 	best := ""
 	for written := range r {
-		if strings.HasPrefix(written, "*") && covers(written, host) && narrower(written, best) {
+		if strings.HasPrefix(written, "*") && injector.HostMatches(written, host) && narrower(written, best) {
 			best = written
 		}
 	}

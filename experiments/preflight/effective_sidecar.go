@@ -6,6 +6,8 @@ import (
 
 	networking "istio.io/api/networking/v1alpha3"
 	networkingv1 "istio.io/client-go/pkg/apis/networking/v1"
+
+	"github.com/faultline-mesh/faultline/injector"
 )
 
 // sidecarOf returns the Sidecar that rules the proxies of a caller, or nil: one
@@ -51,7 +53,7 @@ type scope struct {
 // case.)
 func (s scope) reaches(to *Service, port int) bool {
 	return s.some(port, func(hosts []string) bool {
-		return s.imports(hosts, to.Namespace, func(host string) bool { return covers(host, to.Host) })
+		return s.imports(hosts, to.Namespace, func(host string) bool { return injector.HostMatches(host, to.Host) })
 	})
 }
 
@@ -59,7 +61,7 @@ func (s scope) reaches(to *Service, port int) bool {
 func (s scope) sees(namespace string, hosts []string, port int) bool {
 	return s.some(port, func(egress []string) bool {
 		return slices.ContainsFunc(hosts, func(of string) bool {
-			return s.imports(egress, namespace, func(host string) bool { return covers(host, of) || covers(of, host) })
+			return s.imports(egress, namespace, func(host string) bool { return injector.HostMatches(host, of) || injector.HostMatches(of, host) })
 		})
 	})
 }

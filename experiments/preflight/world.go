@@ -25,6 +25,7 @@ type World struct {
 	Gateways         []*networkingv1.Gateway
 	ServiceEntries   []*networkingv1.ServiceEntry
 	Sidecars         []*networkingv1.Sidecar
+	WorkloadEntries  []*networkingv1.WorkloadEntry
 	Others           []*unstructured.Unstructured // of any other kind
 
 	Notes  []string // what could not be read, and what that leaves open
@@ -60,6 +61,8 @@ func (w *World) add(obj *unstructured.Unstructured) (err error) {
 		err = into(obj, &w.ServiceEntries)
 	case "Sidecar":
 		err = into(obj, &w.Sidecars)
+	case "WorkloadEntry":
+		err = into(obj, &w.WorkloadEntries)
 	default:
 		w.Others = append(w.Others, obj)
 	}
