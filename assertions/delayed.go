@@ -13,7 +13,8 @@ import (
 
 // HaveDelayed succeeds if the share of the requests that took at least the given
 // time can be share, from 0 to 1, by an exact two-sided binomial test: a share
-// that is right is called wrong once in a million runs. Share 1 means all, 0
+// that is right is called wrong once in a million runs, or as often as the
+// experiment's alpha says. Share 1 means all, 0
 // none, without exception. It proves a partial delay, also one that is the
 // mesh's own, and needs a time that other requests do not come near. The time
 // counts from when a request really left. It takes any value with a method
@@ -34,11 +35,12 @@ func HaveDelayed(by time.Duration, share float64) types.GomegaMatcher {
 		if err != nil {
 			return finding{}, err
 		}
-		if n, needed := result.Requests(), stats.TrialsNeeded(share, stats.DefaultAlpha); n < needed {
-			return finding{}, noSamples(name, "%s, of which a share of %s can be judged from %d on",
+		alpha := alphaOf(actual)
+		if n, needed := result.Requests(), about.Needed(alpha); n < needed {
+			return finding{}, tooFew(name, "%s, of which a share of %s can be judged from %d on",
 				plural(uint64(n), "request"), wanted.percent(share), needed)
 		}
-		return wanted.judge(result), nil
+		return wanted.judge(result, alpha), nil
 	}}
 }
 
@@ -59,22 +61,22 @@ func (d delayed) percent(v float64) string {
 	return share.readable(v, func(rounded any) bool { return (rounded == d.share) == (v == d.share) })
 }
 
-func (d delayed) judge(result loadgen.Result) finding {
+func (d delayed) judge(result loadgen.Result, alpha float64) finding {
 	n, k := result.Requests(), 0
 	for _, s := range result.Samples {
 		if s.Latency-s.Lag >= d.by {
 			k++
 		}
 	}
-	low, high := stats.Interval(n, k, stats.DefaultAlpha)
+	low, high := stats.Interval(n, k, alpha)
 	measured, wanted := d.percent(float64(k)/float64(n)), d.percent(d.share)
 	subject := fmt.Sprintf("share of requests delayed by %s", d.by)
 	return finding{
-		holds:   !stats.Rejects(n, k, d.share, stats.DefaultAlpha),
+		holds:   !stats.Rejects(n, k, d.share, alpha),
 		failure: fmt.Sprintf("Expected %s to be %s, but it was %s", subject, wanted, measured),
 		negated: fmt.Sprintf("Expected %s not to be %s, but it was %s", subject, wanted, measured),
-		evidence: fmt.Sprintf("%d of %d, so the share is from %s to %s (error 1 in a million); %s",
-			k, n, d.percent(low), d.percent(high), result),
+		evidence: fmt.Sprintf("%d of %d, so the share is from %s to %s (error %s); %s",
+			k, n, d.percent(low), d.percent(high), errorOf(alpha), result),
 		measured: fmt.Sprintf("%d of %d", k, n),
 	}
 }

@@ -41,7 +41,7 @@ func TestHaveDelayed(t *testing.T) {
 		},
 		{
 			name: "too few", open: true, actual: load(137, 200), matcher: HaveDelayed(900*ms, 0.1),
-			want: "HaveDelayed has no samples: 137 requests, of which a share of 10% can be judged from 138 on",
+			want: "HaveDelayed has too few samples: 137 requests, of which a share of 10% can be judged from 138 on",
 		},
 		{
 			name: "misuse", actual: 5, matcher: HaveDelayed(ms, 0.1),

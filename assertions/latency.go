@@ -2,11 +2,14 @@ package assertions
 
 import (
 	"fmt"
+	"math"
 	"strconv"
 
 	"github.com/onsi/gomega/types"
 
 	"github.com/faultline-mesh/faultline/internal/claim"
+	"github.com/faultline-mesh/faultline/internal/stats"
+	"github.com/faultline-mesh/faultline/loadgen"
 )
 
 // Quantile is the share of requests, from 0 to 1, that were no slower.
@@ -32,8 +35,12 @@ func (q Quantile) String() string {
 // HaveLatency succeeds if the quantile q of the latencies is within bound:
 // [AtLeast], [AtMost] or any gomega matcher for a time.Duration. Latency counts
 // from the time the schedule intended, over all requests, errors included. It
-// takes any value with a method LoadResult() loadgen.Result. Without requests
-// its error is [NoSamples].
+// takes any value with a method LoadResult() loadgen.Result.
+//
+// A quantile q needs 1/(1-q) requests, P99 a hundred, and otherwise its error is
+// [NoSamples]: of fewer it is the slowest request. Only when even the few are such
+// as happen once in a million runs where the bound is kept does it fail. [Max]
+// needs a single request.
 func HaveLatency(q Quantile, bound any) types.GomegaMatcher {
 	const name = "HaveLatency"
 	c := comparison{matcher: name, subject: q.String() + " latency", unit: duration, bound: bound}
@@ -50,6 +57,27 @@ func HaveLatency(q Quantile, bound any) types.GomegaMatcher {
 			return finding{}, err
 		}
 		latency, _ := result.Quantile(float64(q))
-		return c.of(latency, result.String())
+		found, err := c.of(latency, result.String())
+		if err != nil {
+			return finding{}, err
+		}
+		return found, c.enough(about, result.Requests(), alphaOf(actual), !found.holds && tooSlow(q, about.Range, actual, result))
 	}}
+}
+
+// tooSlow reports whether the requests, however few, contradict that their
+// quantile q lies within limits: that at least the share q is not above the upper
+// one, or at most q below the lower one. It also knows of too fast.
+func tooSlow(q Quantile, limits claim.Range, actual any, result loadgen.Result) bool {
+	within, below := 0, 0
+	for _, s := range result.Samples {
+		if seconds := s.Latency.Seconds(); seconds < limits.Low {
+			below++
+		} else if seconds <= limits.High {
+			within++
+		}
+	}
+	n, alpha := result.Requests(), alphaOf(actual)
+	return !math.IsInf(limits.High, 0) && stats.Fewer(n, below+within, float64(q), alpha) ||
+		!math.IsInf(limits.Low, 0) && stats.More(n, below, float64(q), alpha)
 }

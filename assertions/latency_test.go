@@ -37,6 +37,27 @@ func TestHaveLatency(t *testing.T) {
 			want: "Expected p50 latency not to be at most 800ms, but it was 499ms" + evidence,
 		},
 		{
+			name: "too few", open: true, actual: load(99, 200), matcher: HaveLatency(P99, AtMost(time.Second)),
+			want: `HaveLatency has too few samples: 99 requests, of which "p99 latency at most 1s" needs 100`,
+		},
+		{name: "just enough", actual: load(100, 200), matcher: HaveLatency(P99, AtMost(time.Second))},
+		{
+			name: "few, but they contradict it", actual: load(4, 200), matcher: HaveLatency(P99, AtMost(0*ms)),
+			want: "Expected p99 latency to be at most 0s, but it was 4ms\n    4 requests, 100.0% ok (200 ×4), p50 2ms, p99 4ms",
+		},
+		{
+			name: "too few to contradict", open: true, actual: load(4, 200), matcher: HaveLatency(P99, AtMost(1*ms)),
+			want: `HaveLatency has too few samples: 4 requests, of which "p99 latency at most 1ms" needs 100`,
+		},
+		{
+			name: "few, but they contradict a lower bound", actual: load(4, 200), matcher: HaveLatency(0.01, AtLeast(time.Second)),
+			want: "Expected p1 latency to be at least 1s, but it was 1ms\n    4 requests, 100.0% ok (200 ×4), p50 2ms, p99 4ms",
+		},
+		{
+			name: "too few to contradict a lower bound", open: true, actual: load(4, 200), matcher: HaveLatency(P99, AtLeast(time.Second)),
+			want: `HaveLatency has too few samples: 4 requests, of which "p99 latency at least 1s" needs 100`,
+		},
+		{
 			name: "misuse", actual: 800 * ms, matcher: HaveLatency(P99, AtMost(800*ms)),
 			want: "HaveLatency needs a value with LoadResult(), as a loadgen.Result, not time.Duration",
 		},

@@ -65,6 +65,14 @@ type phase struct {
 func (p *phase) LoadResult() loadgen.Result { return p.load }
 func (p *phase) MeshChange() observe.Change { return p.mesh }
 
+// judged is a phase with an alpha of its own.
+type judged struct {
+	*phase
+	alpha float64
+}
+
+func (j judged) Alpha() float64 { return j.alpha }
+
 // load returns a result with the codes in turn, the latencies of which are 1,
 // 2, 3 … milliseconds.
 func load(n int, codes ...int) loadgen.Result {

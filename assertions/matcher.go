@@ -37,7 +37,7 @@ var _ types.GomegaMatcher = (*matcher)(nil)
 // matcher was misused or, see [NoSamples], that there is nothing to judge by.
 func (m *matcher) Match(actual any) (bool, error) {
 	found, err := m.judge(actual)
-	return found.holds, err
+	return err == nil && found.holds, err
 }
 
 // FailureMessage says why the claim does not hold of actual.
@@ -53,7 +53,10 @@ func (m *matcher) NegatedFailureMessage(actual any) string {
 // Measured returns what the claim was judged by, as short as can be, for lists of
 // what was asserted; nothing when there is nothing to judge by.
 func (m *matcher) Measured(actual any) string {
-	found, _ := m.judge(actual) // Match tells it
+	found, err := m.judge(actual)
+	if err != nil {
+		return "" // Match tells it
+	}
 	return found.measured
 }
 

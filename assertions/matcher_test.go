@@ -44,7 +44,7 @@ func TestOneMatcherJudgesManyAtOnce(t *testing.T) {
 	var group sync.WaitGroup
 	for n := range 20 {
 		group.Go(func() {
-			actual := load(2*n+1, 200) // with a median of n+1 ms
+			actual := load(2*n+2, 200) // with a median of n+1 ms
 			for range 50 {
 				holds, err := matcher.Match(actual)
 				if err != nil || holds != (n < 10) {
@@ -88,7 +88,7 @@ func TestMeasured(t *testing.T) {
 		matcher any
 		want    string
 	}{
-		{HaveSuccessRate(AtLeast(0.1)), "50%"},
+		{HaveSuccessRate(AtLeast(0.5)), "50% (2 requests prove 0.000025% to 100%)"},
 		{HaveLatency(Max, AtMost(2*time.Second)), "1s"},
 		{HaveTimedOut(2 * time.Second), "1 answer, the slowest after 1s"},
 		{HaveDelayed(20*time.Millisecond, 1), "2 of 2"},

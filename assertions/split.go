@@ -14,7 +14,8 @@ import (
 
 // HaveSplit succeeds if the share of the requests to service that went to the
 // subset can be the given one, from 0 to 1, by an exact two-sided binomial test:
-// a split that is right is called wrong once in a million runs. Share 1 means
+// a split that is right is called wrong once in a million runs, or as often as the
+// experiment's alpha says. Share 1 means
 // all, 0 none, without exception. An empty subset stands for the requests that
 // a route sent to the service without naming a subset. Service is named as in
 // [observe.Cluster.Serves]. Counted are the requests all observed proxies sent;
@@ -36,15 +37,16 @@ func HaveSplit(service, subset string, share float64) types.GomegaMatcher {
 		if err != nil {
 			return finding{}, err
 		}
-		n, needed := int(traffic.requests), stats.TrialsNeeded(share, stats.DefaultAlpha)
+		n, alpha := int(traffic.requests), alphaOf(actual)
+		needed := about.Needed(alpha)
 		switch {
 		case n == 0:
 			return finding{}, noSamples(name, "no proxy sent a request to %s", service)
 		case n < needed:
-			return finding{}, noSamples(name, "%s to %s, of which a share of %s can be judged from %d on",
+			return finding{}, tooFew(name, "%s to %s, of which a share of %s can be judged from %d on",
 				plural(n, "request"), service, wanted.percent(share), needed)
 		}
-		return wanted.judge(traffic), nil
+		return wanted.judge(traffic, alpha), nil
 	}}
 }
 
@@ -65,21 +67,21 @@ func (s split) percent(v float64) string {
 	return share.readable(v, func(rounded any) bool { return (rounded == s.share) == (v == s.share) })
 }
 
-func (s split) judge(t traffic) finding {
+func (s split) judge(t traffic, alpha float64) finding {
 	bySubset := map[string]uint64{}
 	for _, h := range t.hosts {
 		bySubset[h.Host.Cluster.Subset] += h.Host.Requests
 	}
 	n, k := int(t.requests), int(bySubset[s.subset])
-	low, high := stats.Interval(n, k, stats.DefaultAlpha)
+	low, high := stats.Interval(n, k, alpha)
 	measured, wanted := s.percent(float64(k)/float64(n)), s.percent(s.share)
 	subject := fmt.Sprintf("share of %s in %s", s.service, subsetName(s.subset))
 	return finding{
-		holds:   !stats.Rejects(n, k, s.share, stats.DefaultAlpha),
+		holds:   !stats.Rejects(n, k, s.share, alpha),
 		failure: fmt.Sprintf("Expected %s to be %s, but it was %s", subject, wanted, measured),
 		negated: fmt.Sprintf("Expected %s not to be %s, but it was %s", subject, wanted, measured),
-		evidence: fmt.Sprintf("%s: %d of %s, so the share is from %s to %s (error 1 in a million); %s",
-			s.service, k, plural(n, "request"), s.percent(low), s.percent(high), subsetList(bySubset)),
+		evidence: fmt.Sprintf("%s: %d of %s, so the share is from %s to %s (error %s); %s",
+			s.service, k, plural(n, "request"), s.percent(low), s.percent(high), errorOf(alpha), subsetList(bySubset)),
 		measured: fmt.Sprintf("%d of %d", k, n),
 	}
 }

@@ -84,7 +84,7 @@ func TestHaveSplit(t *testing.T) {
 		},
 		{
 			name: "too few requests", open: true, actual: split(130, 7, 0), matcher: HaveSplit("payments", "v2", 0.1),
-			want: "HaveSplit has no samples: 137 requests to payments, of which a share of 10% can be judged from 138 on",
+			want: "HaveSplit has too few samples: 137 requests to payments, of which a share of 10% can be judged from 138 on",
 		},
 		{name: "enough requests", actual: split(130, 8, 0), matcher: HaveSplit("payments", "v2", 0.1)},
 	})

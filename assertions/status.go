@@ -11,8 +11,8 @@ import (
 // HaveStatus succeeds if the share of requests answered with the HTTP status
 // code is within bound: [AtLeast], [AtMost] or any gomega matcher for a float64
 // from 0 to 1. Code 0 stands for requests without an answer. It takes any value
-// with a method LoadResult() loadgen.Result. Without requests its error is
-// [NoSamples].
+// with a method LoadResult() loadgen.Result. It needs as many requests as
+// [HaveSuccessRate] does, or its error is [NoSamples].
 func HaveStatus(code int, bound any) types.GomegaMatcher {
 	const name = "HaveStatus"
 	subject := fmt.Sprintf("share of status %d", code)
@@ -32,6 +32,6 @@ func HaveStatus(code int, bound any) types.GomegaMatcher {
 		if err != nil {
 			return finding{}, err
 		}
-		return c.of(float64(result.Count(code))/float64(result.Requests()), result.String())
+		return c.ofShare(about, sampleOf(actual, result.Requests(), result.Count(code)), result.String())
 	}}
 }

@@ -16,8 +16,16 @@ func TestHaveStatus(t *testing.T) {
 		{name: "holds of none", actual: r, matcher: HaveStatus(504, AtMost(0))},
 		{name: "does not, and should not", not: true, actual: &phase{load: r}, matcher: HaveStatus(200, AtLeast(0.7))},
 		{
-			name: "fails", actual: r, matcher: HaveStatus(503, AtMost(0.05)),
-			want: "Expected share of status 503 to be at most 5%, but it was 20%" + evidence,
+			name: "fails", actual: r, matcher: HaveStatus(503, AtMost(0.1)),
+			want: "Expected share of status 503 to be at most 10%, but it was 20%" + evidence,
+		},
+		{
+			name: "too few", open: true, actual: r, matcher: HaveStatus(503, AtMost(0.05)),
+			want: `HaveStatus has too few samples: 10 requests, of which "share of status 503 at most 5%" needs 20`,
+		},
+		{
+			name: "too few to pass, negated", open: true, not: true, actual: r, matcher: HaveStatus(503, AtMost(0.05)),
+			want: `HaveStatus has too few samples: 10 requests, of which "share of status 503 at most 5%" needs 20`,
 		},
 		{
 			name: "fails of no answers", actual: r, matcher: HaveStatus(0, AtMost(0)),

@@ -36,6 +36,10 @@ func TestHaveTries(t *testing.T) {
 		))},
 		{name: "does not, and should not", not: true, actual: thrice, matcher: HaveTries("payments", AtMost(2.9))},
 		{
+			name: "too few", open: true, actual: thrice, matcher: HaveTries("payments", AtMost(1.05)),
+			want: `HaveTries has too few samples: 10 requests, of which "number of tries at payments per request at most 1.05" needs 20`,
+		},
+		{
 			name: "fails", actual: thrice, matcher: HaveTries("payments", AtMost(1.5)),
 			want: "Expected number of tries at payments per request to be at most 1.5, but it was 3" + evidence,
 		},

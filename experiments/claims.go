@@ -3,11 +3,11 @@
 package experiments
 
 import (
+	"cmp"
 	"fmt"
 
 	"github.com/faultline-mesh/faultline/experiments/preflight"
 	"github.com/faultline-mesh/faultline/internal/claim"
-	"github.com/faultline-mesh/faultline/internal/stats"
 )
 
 // claims lists what e's matchers assert, as far as they say it: those of package
@@ -26,7 +26,7 @@ func (e Experiment) claims() []preflight.Claimed {
 	} {
 		for i, m := range list.matchers {
 			if about, ok := claimOf(m); ok {
-				about.Samples = about.Needed(stats.DefaultAlpha)
+				about.Samples = about.Needed(cmp.Or(e.Alpha, DefaultAlpha))
 				all = append(all, preflight.Claimed{Claim: about, Field: fmt.Sprintf("%s[%d]", list.field, i), Phases: list.phases})
 			}
 		}

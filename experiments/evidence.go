@@ -45,7 +45,7 @@ func (t *trial) evidence(ctx context.Context) ([]Evidence, error) {
 			fromMarker(&e, fault, len(t.experiment.Faults), steps, t.report)
 		}
 		if fault.Site == injector.Caller || fault.AllTraffic { // else other traffic of the pods may be among the requests
-			e.Off = offShare(e, steps)
+			e.Off = offShare(e, steps, t.report.During.Alpha())
 		}
 		all = append(all, e)
 	}
@@ -146,7 +146,7 @@ func fromMarker(e *Evidence, fault injector.Fault, faults int, steps []trace, r 
 // offShare compares the shares of the requests that were hit with the percent
 // that was asked, by the exact binomial interval: Envoy draws for each request
 // on its own.
-func offShare(e Evidence, steps []trace) string {
+func offShare(e Evidence, steps []trace, alpha float64) string {
 	var asked []float64 // of each part, in the order of e.Parts
 	for _, step := range steps {
 		for _, sign := range step.signs {
@@ -154,24 +154,24 @@ func offShare(e Evidence, steps []trace) string {
 		}
 	}
 	if len(asked) == 1 {
-		return offPart(e.String(), e.Fired, e.Of, asked[0])
+		return offPart(e.String(), e.Fired, e.Of, asked[0], alpha)
 	}
 	for n, part := range e.Parts {
 		text := fmt.Sprintf("%s: %s (%s)", e.Fault, part, e.Source)
-		if off := offPart(text, part.Fired, part.Of, asked[n]); off != "" {
+		if off := offPart(text, part.Fired, part.Of, asked[n], alpha); off != "" {
 			return off
 		}
 	}
 	return ""
 }
 
-func offPart(text string, fired, of int, percent float64) string {
+func offPart(text string, fired, of int, percent, alpha float64) string {
 	switch {
-	case of == 0 || fired == 0 || percent == 0 || !stats.Rejects(of, fired, percent/100, stats.DefaultAlpha):
+	case of == 0 || fired == 0 || percent == 0 || !stats.Rejects(of, fired, percent/100, alpha):
 		return ""
 	case percent == 100:
 		return text + ", though it hits every request that meets it"
 	}
-	low, high := stats.Interval(of, fired, stats.DefaultAlpha)
+	low, high := stats.Interval(of, fired, alpha)
 	return fmt.Sprintf("%s, which is between %.2f%% and %.2f%% of them and cannot be %v%%", text, 100*low, 100*high, percent)
 }

@@ -162,7 +162,7 @@ func TestOffShare(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			e := Evidence{Fault: "abort", Source: "access log", Fired: test.fired, Of: test.of}
-			if got := offShare(e, []trace{{signs: aborts(test.percent)}}); got != test.want {
+			if got := offShare(e, []trace{{signs: aborts(test.percent)}}, DefaultAlpha); got != test.want {
 				t.Errorf("got:  %s\nwant: %s", got, test.want)
 			}
 		})
@@ -175,16 +175,16 @@ func TestOffShareOfParts(t *testing.T) {
 	e := Evidence{Fault: "abort", Source: "access log", Fired: 600, Of: 2000, Parts: []Part{
 		{Name: "step 1 (10%)", Fired: 100, Of: 1000}, {Name: "step 2 (50%)", Fired: 500, Of: 1000},
 	}}
-	if got := offShare(e, steps); got != "" {
+	if got := offShare(e, steps, DefaultAlpha); got != "" {
 		t.Errorf("as asked: %s", got)
 	}
 	e.Parts[0].Fired, e.Parts[1].Fired = 300, 300
 	want := "abort: step 1 (10%): 300 of 1000 (access log), which is between 23.23% and 37.42% of them and cannot be 10%"
-	if got := offShare(e, steps); got != want {
+	if got := offShare(e, steps, DefaultAlpha); got != want {
 		t.Errorf("got:  %s\nwant: %s", got, want)
 	}
 	e.Parts = nil // the counters tell no parts
-	if got := offShare(e, steps); got != "" {
+	if got := offShare(e, steps, DefaultAlpha); got != "" {
 		t.Errorf("without parts: %s", got)
 	}
 }

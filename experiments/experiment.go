@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/faultline-mesh/faultline/injector"
+	"github.com/faultline-mesh/faultline/internal/stats"
 	"github.com/faultline-mesh/faultline/loadgen"
 )
 
@@ -16,6 +17,10 @@ const (
 	DefaultDuration = 10 * time.Second
 	DefaultRecovery = 5 * time.Second
 )
+
+// DefaultAlpha is how often a claim that is right is called wrong when the
+// experiment does not say: once in a million.
+const DefaultAlpha = stats.DefaultAlpha
 
 // Matcher judges a [Phase]. It is what gomega calls a matcher, so every gomega
 // matcher satisfies it, those of package assertions among them. A match error
@@ -64,6 +69,11 @@ type Experiment struct {
 	Settle   time.Duration // length of Baseline; DefaultSettle when zero
 	Duration time.Duration // length of During; DefaultDuration when zero
 	Recovery time.Duration // length of Recovery; DefaultRecovery when zero
+
+	// Alpha is how often a claim that is right may be called wrong, above 0 and up
+	// to 0.05; DefaultAlpha when zero. It is to be the same for all experiments of a
+	// suite, and is not to be changed because of what a run said.
+	Alpha float64
 }
 
 // InputError says what is wrong with an experiment or its plan. Nothing has been
@@ -91,6 +101,9 @@ func (e Experiment) Validate() error {
 		if phase.length < 0 {
 			errs = append(errs, fmt.Errorf("%s: %s is negative, want a positive duration such as 10s", phase.field, phase.length))
 		}
+	}
+	if e.Alpha != 0 && !(0 < e.Alpha && e.Alpha <= stats.MaxAlpha) { // so written that NaN is out, too
+		errs = append(errs, fmt.Errorf("alpha: %v is no share of wrong answers, want one above 0 and up to %v, such as 1e-6", e.Alpha, stats.MaxAlpha))
 	}
 	errs = append(errs, e.validateLoad()...)
 	errs = append(errs, e.validateFaults()...)
@@ -178,6 +191,9 @@ func (e Experiment) withDefaults() Experiment {
 		if *phase.length == 0 {
 			*phase.length = phase.usual
 		}
+	}
+	if e.Alpha == 0 {
+		e.Alpha = DefaultAlpha
 	}
 	return e
 }

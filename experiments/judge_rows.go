@@ -165,7 +165,7 @@ func tooFew(o outcome) string {
 	for _, phase := range []Phase{o.During, o.Recovery} {
 		for _, check := range phase.Checks {
 			if check.NoSamples {
-				return fmt.Sprintf("%s: too few samples to judge: %s", phase.Name, check.Text)
+				return fmt.Sprintf("%s: too few samples to judge: %s; a longer phase or a higher load.rate gives more", phase.Name, check.Text)
 			}
 		}
 	}

@@ -66,8 +66,8 @@ var spoilers = []spoiler{
 		name:    "a sender that lagged in the baseline",
 		spoil:   func(r *Report) { r.Baseline.Load = lagging(200, 300*time.Millisecond, 5) },
 		verdict: Inconclusive,
-		reason: "nothing was injected, because the sender of the load was the bottleneck in the baseline: of its 200 requests " +
-			"one in a hundred left 300ms or more after it was due, allowed are 250ms; only 5 were on their way at once, " +
+		reason: "nothing was injected, because the sender of the load was the bottleneck in the baseline: its 200 requests " +
+			"left late, by 300ms at p99, of which 250ms are allowed; only 5 were on their way at once, " +
 			"so the machine that sends was too busy: give it more cores or lower load.rate",
 	},
 	{
@@ -140,8 +140,8 @@ var spoilers = []spoiler{
 		name:    "a sender that lagged during",
 		spoil:   func(r *Report) { r.During.Load = lagging(200, 400*time.Millisecond, 200) },
 		verdict: Inconclusive,
-		reason: "the sender of the load was the bottleneck in the fault phase: of its 200 requests one in a hundred left 400ms or more " +
-			"after it was due, allowed are 250ms; 200 were on their way at once, as many as load.maxInFlight allows, " +
+		reason: "the sender of the load was the bottleneck in the fault phase: its 200 requests left late, " +
+			"by 400ms at p99, of which 250ms are allowed; 200 were on their way at once, as many as load.maxInFlight allows, " +
 			"so the others waited: raise it or lower load.rate",
 	},
 	{
@@ -168,7 +168,8 @@ var spoilers = []spoiler{
 		spoil: func(r *Report) {
 			r.During.Checks[0] = Check{NoSamples: true, Text: "HaveTries has no samples: no requests"}
 		},
-		verdict: Inconclusive, reason: "during: too few samples to judge: HaveTries has no samples: no requests",
+		verdict: Inconclusive, reason: "during: too few samples to judge: HaveTries has no samples: no requests; " +
+			"a longer phase or a higher load.rate gives more",
 	},
 	{
 		name: "a matcher that cannot judge",

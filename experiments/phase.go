@@ -15,7 +15,7 @@ import (
 // load saw are of the same requests, and none of them lived in two phases. A
 // phase that stop calls off ends at once.
 func (t *trial) observe(ctx context.Context, length time.Duration, p *Phase, stop func(Phase) bool) error {
-	p.Name = t.phaseName(p)
+	p.Name, p.alpha = t.phaseName(p), t.experiment.Alpha
 	p.From = time.Now() // the recorder's phase began at the last cut; nothing was sent since
 	load := t.load
 	load.Duration = length

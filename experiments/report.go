@@ -1,6 +1,7 @@
 package experiments
 
 import (
+	"cmp"
 	"fmt"
 	"time"
 
@@ -75,7 +76,13 @@ type Phase struct {
 	Load     loadgen.Result // requests whose intended time lies in the phase
 	Mesh     observe.Change // what the observed proxies counted in it
 	Checks   []Check        // in the order of the experiment
+
+	alpha float64 // of the experiment
 }
+
+// Alpha returns how often a claim about the phase that is right may be called
+// wrong; matchers judge by it.
+func (p Phase) Alpha() float64 { return cmp.Or(p.alpha, DefaultAlpha) }
 
 // LoadResult returns the requests of the phase.
 func (p Phase) LoadResult() loadgen.Result { return p.Load }

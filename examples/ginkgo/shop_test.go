@@ -47,7 +47,7 @@ var _ = Describe("slow payments", Serial, Label("chaos"), func() {
 				Effect: injector.Delay{Fixed: 5 * time.Second, Percent: 100},
 			}},
 			Gateway:     gateway,
-			Load:        loadgen.Load{URL: "http://shop.example/checkout", Rate: 20},
+			Load:        loadgen.Load{URL: "http://shop.example/checkout", Rate: 60},
 			Healthy:     []experiments.Matcher{HaveSuccessRate(AtLeast(0.99))},
 			During:      []experiments.Matcher{HaveTimedOut(2 * time.Second), HaveStatus(504, AtLeast(0.99))},
 			BlastRadius: injector.BlastRadius{Namespaces: []string{"shop"}},
@@ -62,7 +62,7 @@ var _ = Describe("the canary of recommendations", Serial, Label("routing"), func
 		return experiments.Experiment{
 			Title:       title,
 			Gateway:     gateway,
-			Load:        loadgen.Load{URL: "http://shop.example/checkout", Rate: 100, Header: header},
+			Load:        loadgen.Load{URL: "http://shop.example/checkout", Rate: 150, Header: header},
 			SteadyState: []experiments.Matcher{HaveSuccessRate(AtLeast(0.99))},
 			During:      []experiments.Matcher{HaveSplit("recommendations", "v2", share)},
 			BlastRadius: injector.BlastRadius{Namespaces: []string{"shop"}},

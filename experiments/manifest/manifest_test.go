@@ -121,6 +121,7 @@ spec:
   settle: 1m30s
   duration: 2500ms
   recovery: 1h
+  alpha: 1e-9
 `
 
 func inBank(service string, effect injector.Effect) injector.Fault {
@@ -180,6 +181,7 @@ func TestEveryFieldIsRead(t *testing.T) {
 			MaxPercent: 100, MaxPods: 3, AllTraffic: true,
 		},
 		Settle: 90 * time.Second, Duration: 2500 * time.Millisecond, Recovery: time.Hour,
+		Alpha: 1e-9,
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)

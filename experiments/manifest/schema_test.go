@@ -225,13 +225,13 @@ func TestSchemaTakesTheSameValues(t *testing.T) {
 	probes := []string{
 		APIVersion, Kind, "caller", "upstream", "Caller", "retries", "timeout", "Retries", "UNAVAILABLE", "unavailable", "OK", "14", "text", `""`, "true", "false", "[]", "{}",
 		"10s", "1m30s", "1.5s", ".5s", "+2s", "200ms", "7us", "7µs", "7ns", "0s", "0", "-1s", "10", "10 s", "1d", "s", "0h0m0.0s", "0h0m0.1s",
-		"-1", "-0.5", "0.0001", "0.5", "1", "1.5", "99.9", "100", "100.1", "199", "200", "503", "599", "600", "65535", "65536",
+		"-1", "-0.5", "1e-6", "0.0001", "0.05", "0.051", "0.5", "1", "1.5", "99.9", "100", "100.1", "199", "200", "503", "599", "600", "65535", "65536",
 	}
 	for name, zero := range map[string]value{
 		"apiVersion": new(apiVersion), "kind": new(kind), "text": new(text), "flag": new(flag), "siteName": new(siteName),
 		"policyName": new(policyName), "grpcStatus": new(grpcStatus),
 		"duration": new(duration), "percentage": new(percentage), "share": new(share), "ratio": new(ratio),
-		"perSecond": new(perSecond), "count": new(count), "number": new(number), "port": new(port),
+		"perSecond": new(perSecond), "alpha": new(alpha), "count": new(count), "number": new(number), "port": new(port),
 		"mockStatus": new(mockStatus), "seenStatus": new(seenStatus),
 	} {
 		for _, probe := range probes {

@@ -42,6 +42,7 @@ type spec struct {
 	Settle      duration   `yaml:"settle"`
 	Duration    duration   `yaml:"duration"`
 	Recovery    duration   `yaml:"recovery"`
+	Alpha       alpha      `yaml:"alpha"`
 }
 
 type fault struct {
@@ -105,6 +106,7 @@ func (d document) experiment() experiments.Experiment {
 		Settle:      time.Duration(s.Settle),
 		Duration:    time.Duration(s.Duration),
 		Recovery:    time.Duration(s.Recovery),
+		Alpha:       float64(s.Alpha),
 	}
 	if e.Title == "" {
 		e.Title = e.Name

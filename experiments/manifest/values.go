@@ -10,6 +10,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/faultline-mesh/faultline/injector"
+	"github.com/faultline-mesh/faultline/internal/stats"
 )
 
 // value is what a field holds that is not a mapping or a list.
@@ -34,6 +35,7 @@ type (
 	share      float64 // as percentage, but from 0 to 1
 	ratio      float64
 	perSecond  float64
+	alpha      float64 // share of wrong answers
 
 	count      int
 	number     int // a count that is not 0
@@ -45,7 +47,7 @@ type (
 // All there are.
 var _ = [...]value{
 	new(apiVersion), new(kind), new(text), new(flag), new(siteName), new(policyName), new(grpcStatus),
-	new(duration), new(percentage), new(share), new(ratio), new(perSecond),
+	new(duration), new(percentage), new(share), new(ratio), new(perSecond), new(alpha),
 	new(count), new(number), new(port), new(mockStatus), new(seenStatus),
 }
 
@@ -72,6 +74,7 @@ func (*percentage) want() string { return "a percentage of requests, above 0 and
 func (*share) want() string      { return "a share from 0 to 1, such as 0.99 for 99%" }
 func (*ratio) want() string      { return "a number, 0 or more" }
 func (*perSecond) want() string  { return "a number of requests per second, above 0" }
+func (*alpha) want() string      { return "a share of wrong answers, above 0 and up to 0.05, such as 1e-6" }
 func (*count) want() string      { return "a whole number, 0 or more" }
 func (*number) want() string     { return "a whole number above 0" }
 func (*port) want() string       { return "a port of the Service, 1 to 65535" }
@@ -153,6 +156,10 @@ func (v *ratio) read(n *yaml.Node) string {
 
 func (v *perSecond) read(n *yaml.Node) string {
 	return readNumber(n, (*float64)(v), func(x float64) bool { return x > 0 })
+}
+
+func (v *alpha) read(n *yaml.Node) string {
+	return readNumber(n, (*float64)(v), func(x float64) bool { return x > 0 && x <= stats.MaxAlpha })
 }
 
 func (v *count) read(n *yaml.Node) string {

@@ -21,7 +21,7 @@ func on(duration time.Duration, rate float64, faults ...injector.Fault) experime
 		Gateway:     "istio-system/istio-ingressgateway",
 		Load:        loadgen.Load{URL: "http://shop.example/checkout", Rate: rate},
 		SteadyState: []experiments.Matcher{assertions.HaveStatus(0, assertions.AtMost(0))},
-		Healthy:     []experiments.Matcher{assertions.HaveSuccessRate(assertions.AtLeast(0.99))},
+		Healthy:     []experiments.Matcher{assertions.HaveSuccessRate(assertions.AtLeast(1))},
 		Settle:      300 * time.Millisecond, Duration: duration, Recovery: 500 * time.Millisecond,
 	}
 }

@@ -114,6 +114,24 @@ func Rejects(n, k int, p, alpha float64) bool {
 	return atMostProb(n, k, p) < alpha/2 || atLeastProb(n, k, p) < alpha/2
 }
 
+// Fewer reports whether k successes in n trials are so few that they contradict
+// a probability of p or more: an exact one-sided test at level alpha.
+func Fewer(n, k int, p, alpha float64) bool { return atMostProb(n, k, p) < alpha }
+
+// More reports whether k successes in n trials are so many that they contradict a
+// probability of p or less: an exact one-sided test at level alpha.
+func More(n, k int, p, alpha float64) bool { return atLeastProb(n, k, p) < alpha }
+
+// NoneIn returns the largest probability of success that n trials without any do
+// not contradict at level alpha: 1-alpha^(1/n), of which the rule of three, 3/n,
+// is the approximation for an alpha of 0.05. It is 1 without trials.
+func NoneIn(n int, alpha float64) float64 {
+	if n <= 0 {
+		return 1
+	}
+	return -math.Expm1(math.Log(alpha) / float64(n))
+}
+
 // TrialsNeeded returns from how many trials on [Rejects] at least rejects
 // that nothing, or everything, was a success where p was asked. With fewer
 // trials any outcome would do, and the test says nothing.

@@ -155,3 +155,45 @@ func TestTrialsNeeded(t *testing.T) {
 		}
 	}
 }
+
+// The rule of three: the wanted values were computed with 60 digits.
+func TestNoneIn(t *testing.T) {
+	for _, test := range []struct {
+		n     int
+		alpha float64
+		want  float64
+	}{
+		{0, 0.05, 1},
+		{1, 0.05, 0.95},
+		{1000, 0.05, 0.00299124954509529624},
+		{1000, 1e-6, 0.0137205143687895284},
+		{10_000, 1e-6, 0.00138059715347536450},
+		{100_000, 1e-9, 0.000207211187165320525},
+	} {
+		got := NoneIn(test.n, test.alpha)
+		if !near(got, test.want) {
+			t.Errorf("none in %d at %v: %v, want %v", test.n, test.alpha, got, test.want)
+		}
+		if test.n > 0 && (Fewer(test.n, 0, got*0.999999, test.alpha) || !Fewer(test.n, 0, got*1.000001, test.alpha)) {
+			t.Errorf("none in %d at %v: %v is not where the test turns", test.n, test.alpha, got)
+		}
+	}
+}
+
+// With one side the limits of the interval at twice alpha are where the tests turn.
+func TestOneSidedTests(t *testing.T) {
+	for _, alpha := range []float64{0.05, 1e-6, 1e-9} {
+		for _, s := range []struct{ n, k int }{{20, 5}, {300, 299}, {1000, 1}, {100_000, 50_000}, {50, 0}, {50, 50}} {
+			low, high := Interval(s.n, s.k, 2*alpha)
+			if low > 0 && (!More(s.n, s.k, low*(1-1e-6), alpha) || More(s.n, s.k, low*(1+1e-6), alpha)) {
+				t.Errorf("%d of %d at %v: more than %v turns elsewhere", s.k, s.n, alpha, low)
+			}
+			if high < 1 && (!Fewer(s.n, s.k, high*(1+1e-6), alpha) || Fewer(s.n, s.k, high*(1-1e-6), alpha)) {
+				t.Errorf("%d of %d at %v: fewer than %v turns elsewhere", s.k, s.n, alpha, high)
+			}
+			if More(s.n, s.k, 1, alpha) || Fewer(s.n, s.k, 0, alpha) || More(s.n, s.k, math.Inf(1), alpha) || Fewer(s.n, s.k, math.Inf(-1), alpha) {
+				t.Errorf("%d of %d at %v contradict what cannot be contradicted", s.k, s.n, alpha)
+			}
+		}
+	}
+}
