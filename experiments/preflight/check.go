@@ -3,6 +3,7 @@ package preflight
 // Result is what is known before a run.
 type Result struct {
 	Findings []Finding // refusals first; within them in the order of the rules
+	Needs    []Need    // what the claims take to be judged
 	Hops     []Hop     // the calls that the experiment is about, with the policy in effect on each
 	Notes    []string  // what could not be looked at, and so was not checked
 }
@@ -26,7 +27,7 @@ func (r Result) pick(refused bool) []Finding {
 // Check asks every rule about q in w. It is pure.
 func Check(q Question, w World) Result {
 	c := newCheck(q, w)
-	found := Result{Notes: w.Notes, Hops: c.hops}
+	found := Result{Notes: w.Notes, Hops: c.hops, Needs: c.needs()}
 	for _, r := range rules() {
 		for _, f := range r.find(c) {
 			f.Rule = r.id

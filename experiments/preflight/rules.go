@@ -8,5 +8,5 @@ type rule struct {
 
 // rules are all there are; those that refuse need not come first.
 func rules() []rule {
-	return []rule{}
+	return refusals()
 }
