@@ -32,6 +32,9 @@ func (t *trial) begin(ctx context.Context, longest time.Duration) (err error) {
 	if t.plan = plan.Plan; err != nil {
 		return err
 	}
+	if err := t.planned.unchanged(t.experiment, plan); err != nil {
+		return err
+	}
 	if err := t.checkRights(ctx, t.experiment, t.plan); err != nil {
 		return err
 	}

@@ -36,6 +36,7 @@ type Runner struct {
 	progress func(Event)
 	barrier  time.Duration
 	revert   time.Duration
+	planned  *PlanRecord // what runs must be as; nil for anything
 }
 
 // Option changes how a Runner works.

@@ -26,6 +26,7 @@ type runFlags struct {
 	output    string
 	reportDir string
 	junit     string
+	planFile  string
 }
 
 func newRunCommand(c *cluster) *cobra.Command {
@@ -45,6 +46,7 @@ func newRunCommand(c *cluster) *cobra.Command {
 	flags.StringToStringVar(&f.images, "image", nil, "executable that stands for an image, NAME=EXECUTABLE (with --local)")
 	flags.StringVarP(&f.output, "output", "o", "text", "text or json; json prints one object per experiment")
 	flags.StringVar(&f.reportDir, "report", "", "directory for a report of each experiment, as JSON and HTML")
+	flags.StringVar(&f.planFile, "plan", "", "file that `faultline plan -o yaml` wrote; what has changed since is refused")
 	flags.StringVar(&f.junit, "junit", "", "file for a JUnit report of all experiments")
 	return cmd
 }
@@ -60,13 +62,17 @@ func (f *runFlags) run(cmd *cobra.Command, files []string) error {
 	if err = errors.Join(err, there(f.manifests)); err != nil {
 		return err
 	}
+	plans, err := readPlans(f.planFile, all)
+	if err != nil {
+		return err
+	}
 	ctx := cmd.Context()
 	progress := newProgress(cmd.ErrOrStderr())
 	config, stop, err := f.mesh(ctx, progress)
 	if err != nil {
 		return err
 	}
-	results, err := runAll(ctx, config, all, progress, func(r result) error { return f.tell(cmd.OutOrStdout(), r) })
+	results, err := runAll(ctx, config, all, plans, progress, func(r result) error { return f.tell(cmd.OutOrStdout(), r) })
 	err = errors.Join(err, f.write(results), stop())
 	if err != nil {
 		return err
@@ -137,7 +143,8 @@ func (r result) code() int {
 // runAll runs every experiment and tells each result as it comes; one that cannot
 // be done does not keep the others from being done, an interruption does.
 func runAll(
-	ctx context.Context, config *rest.Config, all []manifest.Read, progress *progress, tell func(result) error,
+	ctx context.Context, config *rest.Config, all []manifest.Read, plans map[string]experiments.PlanRecord,
+	progress *progress, tell func(result) error,
 ) ([]result, error) {
 	runner, err := experiments.NewRunner(config, experiments.WithProgress(progress.event))
 	if err != nil {
@@ -150,12 +157,20 @@ func runAll(
 			break
 		}
 		progress.begin(e.Name)
-		report, err := runner.Run(ctx, e.Experiment)
+		report, err := runAs(ctx, runner, e.Experiment, plans)
 		progress.end()
 		r := result{file: e.File, experiment: e.Experiment, report: report, err: err}
 		results, errs = append(results, r), append(errs, tell(r))
 	}
 	return results, errors.Join(errs...)
+}
+
+// runAs runs one experiment, as it was planned where it was.
+func runAs(ctx context.Context, runner *experiments.Runner, e experiments.Experiment, plans map[string]experiments.PlanRecord) (*experiments.Report, error) {
+	if plan, planned := plans[e.Name]; planned {
+		return runner.RunPlanned(ctx, e, plan)
+	}
+	return runner.Run(ctx, e)
 }
 
 // tell prints one result: to out for people or machines, trouble to stderr.

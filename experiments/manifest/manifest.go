@@ -2,6 +2,9 @@ package manifest
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -25,7 +28,8 @@ const (
 
 // Read is an experiment and where it was read.
 type Read struct {
-	File string
+	File   string
+	Digest string // of what the document says: comments and layout do not change it
 	experiments.Experiment
 }
 
@@ -81,12 +85,24 @@ func parse(file string, content []byte, names map[string]string) ([]Read, error)
 			continue
 		}
 		names[e.Name] = where
-		all = append(all, Read{File: file, Experiment: e})
+		all = append(all, Read{File: file, Digest: digest(root.Content[0]), Experiment: e})
 	}
 	if len(all)+len(errs) == 0 {
 		errs = append(errs, fmt.Errorf("%s: holds no experiment, want a document with apiVersion, kind, metadata and spec", file))
 	}
 	return all, errors.Join(errs...)
+}
+
+// digest returns a short sum of what a document says.
+func digest(n *yaml.Node) string {
+	var content any
+	err := n.Decode(&content)
+	text, wrong := json.Marshal(content)
+	if err = errors.Join(err, wrong); err != nil {
+		return "" // keys that are no text, which the reader refuses
+	}
+	sum := sha256.Sum256(text)
+	return hex.EncodeToString(sum[:8])
 }
 
 // readDocument reads one document and notes all that is wrong with it.

@@ -2,10 +2,12 @@ package preflight
 
 // Result is what is known before a run.
 type Result struct {
-	Findings []Finding // refusals first; within them in the order of the rules
-	Needs    []Need    // what the claims take to be judged
-	Hops     []Hop     // the calls that the experiment is about, with the policy in effect on each
-	Notes    []string  // what could not be looked at, and so was not checked
+	Findings []Finding    // refusals first; within them in the order of the rules
+	Needs    []Need       // what the claims take to be judged
+	Hops     []Hop        // the calls that the experiment is about, with the policy in effect on each
+	Reach    []Reach      // whom each fault concerns
+	Depends  []Dependency // what all this follows from
+	Notes    []string     // what could not be looked at, and so was not checked
 }
 
 // Refused returns the findings for which the run is not begun.
@@ -27,7 +29,7 @@ func (r Result) pick(refused bool) []Finding {
 // Check asks every rule about q in w. It is pure.
 func Check(q Question, w World) Result {
 	c := newCheck(q, w)
-	found := Result{Notes: w.Notes, Hops: c.hops, Needs: c.needs()}
+	found := Result{Notes: w.Notes, Hops: c.hops, Needs: c.needs(), Reach: c.reaches(), Depends: c.depends()}
 	for _, r := range rules() {
 		for _, f := range r.find(c) {
 			f.Rule = r.id

@@ -33,7 +33,9 @@ func TestTooFewRequests(t *testing.T) {
 }
 
 func TestEjectionTooRare(t *testing.T) {
-	of := func(percent float64) []injector.Fault { return []injector.Fault{abort(injector.Upstream, 503, percent, 1)} }
+	of := func(percent float64) []injector.Fault {
+		return []injector.Fault{abort(injector.Upstream, 503, percent, 1)}
+	}
 	rule := []string{ruleYAML("payments", fiveInRow)}
 	runRule(t, "ejection-too-rare", true, []ruleCase{
 		{name: "one in five fails", faults: of(20), claims: []Claimed{ejected(1)}, objects: rule,
