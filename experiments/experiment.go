@@ -70,6 +70,12 @@ type Experiment struct {
 	Duration time.Duration // length of During; DefaultDuration when zero
 	Recovery time.Duration // length of Recovery; DefaultRecovery when zero
 
+	// StopEarly ends the fault phase before its length is over, as soon as each of
+	// its claims is decided by a sequential test with Alpha. All of them must be
+	// shares, of matchers of package assertions: success rates, statuses, delays and
+	// splits; with any other claim the phase has its whole length. It goes with no
+	// ramp.
+	StopEarly bool
 	// Alpha is how often a claim that is right may be called wrong, above 0 and up
 	// to 0.05; DefaultAlpha when zero. It is to be the same for all experiments of a
 	// suite, and is not to be changed because of what a run said.
@@ -104,6 +110,9 @@ func (e Experiment) Validate() error {
 	}
 	if e.Alpha != 0 && !(0 < e.Alpha && e.Alpha <= stats.MaxAlpha) { // so written that NaN is out, too
 		errs = append(errs, fmt.Errorf("alpha: %v is no share of wrong answers, want one above 0 and up to %v, such as 1e-6", e.Alpha, stats.MaxAlpha))
+	}
+	if e.StopEarly && e.rampSteps() > 0 {
+		errs = append(errs, errors.New("stopEarly: found true, but a fault has a ramp, whose steps have equal parts of the whole phase; leave one of them out"))
 	}
 	errs = append(errs, e.validateLoad()...)
 	errs = append(errs, e.validateFaults()...)

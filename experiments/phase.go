@@ -30,6 +30,8 @@ func (t *trial) observe(ctx context.Context, length time.Duration, p *Phase, sto
 	t.follow(p, length, running, ended, func(so Phase) {
 		if stop != nil && stop(so) {
 			calledOff()
+		} else if t.enough(p, so) {
+			running.End()
 		}
 	})
 	p.Load, err = running.Wait()

@@ -76,6 +76,7 @@ type Phase struct {
 	Load     loadgen.Result // requests whose intended time lies in the phase
 	Mesh     observe.Change // what the observed proxies counted in it
 	Checks   []Check        // in the order of the experiment
+	Stopped  string         // why the phase ended before its length was over; empty if it did not
 
 	alpha float64 // of the experiment
 }

@@ -27,6 +27,8 @@ type (
 		To     time.Time   `json:"to"`
 		Load   loadJSON    `json:"load"`
 		Checks []checkJSON `json:"checks"`
+
+		Stopped string `json:"stopped,omitempty"`
 	}
 	loadJSON struct {
 		Requests    int         `json:"requests"`
@@ -151,7 +153,7 @@ func (r *Report) Ejections() []observe.Ejection {
 }
 
 func (p Phase) json() phaseJSON {
-	out := phaseJSON{From: p.From, To: p.To, Load: newLoadJSON(p.Load), Checks: []checkJSON{}}
+	out := phaseJSON{From: p.From, To: p.To, Load: newLoadJSON(p.Load), Checks: []checkJSON{}, Stopped: p.Stopped}
 	for _, c := range p.Checks {
 		out.Checks = append(out.Checks, checkJSON{Held: c.Held, Open: c.Open(), Text: c.Text})
 	}

@@ -22,6 +22,9 @@ func (r *Report) String() string {
 	}
 	for _, p := range r.Phases() {
 		row(p.Name, p.Load.String())
+		if p.Stopped != "" {
+			row("", p.Stopped)
+		}
 		for _, c := range p.Checks {
 			row("", c.mark()+c.Text)
 		}

@@ -20,6 +20,7 @@ const runHeader = "x-faultline-run"
 // close. Its methods are safe for concurrent use.
 type Running struct {
 	schedule schedule
+	end      context.CancelFunc // of the schedule, and of nothing that was sent
 	done     chan struct{}
 	err      error // read after done
 
@@ -57,13 +58,15 @@ func (l Load) Start(ctx context.Context) (*Running, error) {
 		vegeta.MaxWorkers(uint64(l.MaxInFlight)),
 		vegeta.MaxBody(0), // reads them all the same, but keeps nothing
 	)
-	pacer := &pacer{ctx: ctx, schedule: schedule{start: time.Now(), rate: l.Rate, length: l.Duration}}
-	running := &Running{schedule: pacer.schedule, done: make(chan struct{})}
+	sending, end := context.WithCancel(ctx)
+	pacer := &pacer{ctx: sending, schedule: schedule{start: time.Now(), rate: l.Rate, length: l.Duration}}
+	running := &Running{schedule: pacer.schedule, end: end, done: make(chan struct{})}
 	results := attacker.Attack(l.target(), pacer, 0, "")
 	go func() {
 		defer close(running.done)
 		cut := running.collect(ctx, results)
-		if l.Duration > 0 && (cut || !pacer.complete) {
+		whole := pacer.complete || ctx.Err() == nil // else nobody but End has ended the schedule
+		if l.Duration > 0 && (cut || !whole) {
 			running.err = fmt.Errorf("load on %s ended early: %w", l.URL, context.Cause(ctx))
 		}
 		cancel()
@@ -137,6 +140,11 @@ func (r *Running) Result() Result {
 	slices.SortFunc(samples, bySeq)
 	return Result{Samples: samples}
 }
+
+// End sends no further request. Those that were sent get their answers, so that
+// the slow ones among them are not missing, and then the load has ended, without an
+// error. Ending twice, or what has ended, is nothing.
+func (r *Running) End() { r.end() }
 
 // Wait returns when the load has ended and its workers are gone. The result
 // holds all requests that ended by themselves, also with an error. The error is

@@ -1,7 +1,6 @@
 package observe
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -69,67 +68,68 @@ func (e *statusError) Error() string {
 	return fmt.Sprintf("answered %s: %.*q", e.status, most, e.body)
 }
 
-// do asks for path, by GET or a POST that may be repeated, and puts the answer into
-// body. If the tunnel turns out to be broken, it tries once more over a new one.
-func (l *link) do(ctx context.Context, method, path string, timeout time.Duration, body *bytes.Buffer) error {
+// do asks for path, by GET or a POST that may be repeated. If the tunnel turns
+// out to be broken, it tries once more over a new one.
+func (l *link) do(ctx context.Context, method, path string, timeout time.Duration) ([]byte, error) {
 	alive, stop := until(ctx, l.closed, errClosed)
 	defer stop()
 	within, cancel := context.WithTimeoutCause(alive, timeout, timeoutError(timeout))
 	defer cancel()
 	for retried := false; ; retried = true {
-		used, err := l.try(within, method, path, body)
+		body, used, err := l.try(within, method, path)
 		_, answered := errors.AsType[*statusError](err)
 		switch {
 		case err == nil, answered:
-			return err
+			return body, err
 		case ctx.Err() != nil:
-			return context.Cause(ctx)
+			return nil, context.Cause(ctx)
 		case isClosed(l.closed):
-			return errClosed
+			return nil, errClosed
 		}
 		if used != nil {
 			l.drop(used) // also after a timeout: a dead peer does not say that it is
 		}
 		if within.Err() != nil {
-			return context.Cause(within)
+			return nil, context.Cause(within)
 		}
 		if retried || used == nil {
-			return plain(err)
+			return nil, plain(err)
 		}
 	}
 }
 
 // try asks once and says which tunnel it used, if it came to that.
-func (l *link) try(ctx context.Context, method, path string, body *bytes.Buffer) (tunnel, error) {
+func (l *link) try(ctx context.Context, method, path string) ([]byte, tunnel, error) {
 	var used atomic.Pointer[linkConn]
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(info httptrace.GotConnInfo) {
 		if conn, ok := info.Conn.(*linkConn); ok {
 			used.Store(conn)
 		}
 	}})
-	err := l.roundTrip(ctx, method, path, body)
+	body, err := l.roundTrip(ctx, method, path)
 	if conn := used.Load(); conn != nil {
-		return conn.tunnel, err
+		return body, conn.tunnel, err
 	}
-	return nil, err
+	return body, nil, err
 }
 
-func (l *link) roundTrip(ctx context.Context, method, path string, body *bytes.Buffer) error {
+func (l *link) roundTrip(ctx context.Context, method, path string) ([]byte, error) {
 	request, err := http.NewRequestWithContext(ctx, method, "http://127.0.0.1:"+l.port+path, nil)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	response, err := l.transport.RoundTrip(request)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	if err := readInto(body, response.Body, maxBody); err != nil {
-		return err
+	body, err := readBody(response.Body, maxBody)
+	if err != nil {
+		return nil, err
 	}
 	if response.StatusCode != http.StatusOK {
-		return &statusError{status: response.Status, body: bytes.Clone(body.Bytes())}
+		return nil, &statusError{status: response.Status, body: body}
 	}
-	return nil
+	return body, nil
 }
 
 // plain takes away what net/http wraps around the words of the kubelet.

@@ -290,3 +290,11 @@ func TestGoodFiles(t *testing.T) {
 		})
 	}
 }
+
+func TestStopEarlyIsRead(t *testing.T) {
+	for content, want := range map[string]bool{"": false, "  stopEarly: true\n": true, "  stopEarly: false\n": false} {
+		if got := read(t, fmt.Sprintf(head, "early")+judged+content)[0].StopEarly; got != want {
+			t.Errorf("%q: %t", content, got)
+		}
+	}
+}

@@ -42,6 +42,7 @@ type spec struct {
 	Settle      duration   `yaml:"settle"`
 	Duration    duration   `yaml:"duration"`
 	Recovery    duration   `yaml:"recovery"`
+	StopEarly   flag       `yaml:"stopEarly"`
 	Alpha       alpha      `yaml:"alpha"`
 }
 
@@ -106,6 +107,7 @@ func (d document) experiment() experiments.Experiment {
 		Settle:      time.Duration(s.Settle),
 		Duration:    time.Duration(s.Duration),
 		Recovery:    time.Duration(s.Recovery),
+		StopEarly:   bool(s.StopEarly),
 		Alpha:       float64(s.Alpha),
 	}
 	if e.Title == "" {
