@@ -213,23 +213,6 @@ func TestAwaitWithoutProxies(t *testing.T) {
 	}
 }
 
-// What the baseline has told about a proxy need not be asked again.
-func TestKnew(t *testing.T) {
-	trial := &trial{report: &Report{}}
-	trial.report.Baseline.Mesh.Proxies = []observe.ProxyState{
-		{Proxy: sidecar("shop", "checkout-1"), Hosts: []observe.Host{{Cluster: outbound("inventory.shop")}}},
-		{Proxy: sidecar("shop", "payments-1")},
-	}
-	for pod, want := range map[string]bool{"checkout-1": true, "payments-1": false, "born-later-1": false} {
-		if got := trial.knew(sight{proxy: sidecar("shop", pod), service: "inventory.shop"}); got != want {
-			t.Errorf("%s: got %t", pod, got)
-		}
-	}
-	if trial.knew(sight{proxy: sidecar("bank", "checkout-1"), service: "inventory.shop"}) {
-		t.Error("a namesake in another namespace is taken for it")
-	}
-}
-
 func TestCallsService(t *testing.T) {
 	inbound := observe.Host{Cluster: observe.Cluster{Direction: observe.Inbound, Port: 8080}}
 	tests := []struct {

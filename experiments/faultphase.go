@@ -103,6 +103,7 @@ func (t *trial) fault(ctx context.Context) error {
 		looking, stop := context.WithTimeout(ctx, keptBudget)
 		defer stop()
 		t.report.Kept = t.await(looking, true)
+		t.report.Vanished = t.vanished(looking)
 	}
 	return nil
 }

@@ -71,6 +71,13 @@ var spoilers = []spoiler{
 			"so the machine that sends was too busy: give it more cores or lower load.rate",
 	},
 	{
+		name:    "a proxy that restarted in the baseline",
+		spoil:   func(r *Report) { r.Restarts = append(r.Restarts, Restart{"Pod shop/a", BaselinePhase}) },
+		verdict: Inconclusive,
+		reason: "nothing was injected, because proxies restarted in the baseline: Pod shop/a (baseline); " +
+			"let them come to rest, and repeat the run",
+	},
+	{
 		name:    "no proxy that shows the fault",
 		spoil:   func(r *Report) { r.Injected = Convergence{Late: []string{"the proxies cannot be listed: forbidden"}} },
 		verdict: Inconclusive, reason: "no proxy is known to show the fault: the proxies cannot be listed: forbidden",
@@ -92,6 +99,24 @@ var spoilers = []spoiler{
 		verdict: Inconclusive,
 		reason: "1 of 3 proxies did not show step 2 of the ramp in time: Pod shop/a does not show x; " +
 			"ask istioctl proxy-status and istiod's log what they wait for",
+	},
+	{
+		name: "proxies that restarted",
+		spoil: func(r *Report) {
+			r.Restarts = append(r.Restarts, Restart{"Pod shop/a", DuringPhase}, Restart{"Pod shop/b", RecoveryPhase})
+		},
+		verdict: Inconclusive,
+		reason: "proxies restarted while they were observed, so what they had counted and whom they had ejected is lost: " +
+			"Pod shop/a (during), Pod shop/b (recovery); find out why (kubectl describe pod), and repeat the run",
+	},
+	{
+		name: "a service without pods",
+		spoil: func(r *Report) {
+			r.Vanished = "no pod of payments.shop is left, as Pod shop/a sees it, though there were some in the baseline"
+		},
+		verdict: Inconclusive,
+		reason: "no pod of payments.shop is left, as Pod shop/a sees it, though there were some in the baseline, so what was measured " +
+			"is not the fault's doing alone; find out what took the pods away, and repeat the run",
 	},
 	{
 		name: "a fault that is lost",

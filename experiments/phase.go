@@ -42,7 +42,9 @@ func (t *trial) observe(ctx context.Context, length time.Duration, p *Phase, sto
 	if err != nil && sending.Err() == nil { // not called off
 		return err
 	}
-	if p.Mesh, err = t.recorder.Cut(ctx); err != nil {
+	p.Mesh, err = t.recorder.Cut(ctx)
+	t.count(ctx, p.Name)
+	if err = t.excused(err); err != nil {
 		return fmt.Errorf("observe proxies: %w", err)
 	}
 	p.Mesh.Ejections = mergeEjections(t.between, p.Mesh.Ejections)

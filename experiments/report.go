@@ -65,6 +65,10 @@ type Report struct {
 	Ramp     []RampStep  // the steps of the ramps, as far as they got; none without a ramp
 	Kept     Convergence // whether it was there still at the end of the fault phase
 	Reverted Convergence // how it left them
+	Restarts []Restart   // observed proxies that began anew during the run
+	Born     []string    // observed proxies that were born during the run, as "Pod namespace/name"
+	Gone     []string    // observed proxies that were gone before its end, likewise
+	Vanished string      // that no pod of a faulted service was left at the end of the fault phase, and who says so; empty when some were
 	Objects  []string    // objects that were edited, as "Kind namespace/name"
 	Clean    bool        // whether every edit is known to have been taken back
 }

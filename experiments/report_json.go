@@ -21,6 +21,12 @@ type (
 		Evidence    evidenceJSON         `json:"evidence"`
 		Convergence convergencesJSON     `json:"convergence"`
 		Revert      revertJSON           `json:"revert"`
+		Pods        *podsJSON            `json:"pods,omitempty"`
+	}
+	podsJSON struct { // that did not stay what they were, as "Pod namespace/name"
+		Born      []string `json:"born,omitempty"`
+		Gone      []string `json:"gone,omitempty"`
+		Restarted []string `json:"restarted,omitempty"`
 	}
 	phaseJSON struct {
 		From   time.Time   `json:"from"`
@@ -98,6 +104,12 @@ func (r *Report) MarshalJSON() ([]byte, error) {
 		Evidence:    evidenceJSON{Faults: []faultJSON{}, Ejections: []ejectionJSON{}},
 		Convergence: convergencesJSON{Inject: r.Injected.json(), Revert: r.Reverted.json()},
 		Revert:      revertJSON{Clean: r.Clean, Objects: append([]string{}, r.Objects...)},
+	}
+	if len(r.Born)+len(r.Gone)+len(r.Restarts) > 0 {
+		out.Pods = &podsJSON{Born: r.Born, Gone: r.Gone}
+	}
+	for _, s := range r.Restarts {
+		out.Pods.Restarted = append(out.Pods.Restarted, s.Proxy)
 	}
 	for _, p := range r.Phases() {
 		out.Phases[p.Name] = p.json()

@@ -110,7 +110,10 @@ func (r *Runner) Run(ctx context.Context, e Experiment) (report *Report, err err
 	report = t.report
 	t.startGuard()
 
+	t.scout(ctx)
+	defer t.scouted()
 	interrupted := t.observe(ctx, e.Settle, &report.Baseline, nil)
+	t.scouted()
 	if _, bad := firstRow(t.outcome(nil), ground); interrupted != nil || bad != "" {
 		report.Clean = true
 		t.finish(interrupted)

@@ -40,6 +40,15 @@ func (r *Report) String() string {
 	for _, e := range r.Ejections() {
 		row("ejected", ejectionText(e))
 	}
+	for _, s := range r.Restarts {
+		row("restarted", fmt.Sprintf("%s, noticed after the phase %s", s.Proxy, s.Phase))
+	}
+	if len(r.Born) > 0 {
+		row("born", strings.Join(r.Born, ", ")+": the fault was waited for there, too; what they counted is not in the numbers above")
+	}
+	if len(r.Gone) > 0 {
+		row("gone", strings.Join(r.Gone, ", ")+": what they counted up to their last reading is in the numbers above")
+	}
 	if len(r.Objects) > 0 {
 		row("mesh", r.meshText())
 	}

@@ -31,6 +31,10 @@ type trial struct {
 	guard      *guard.Guard        // nil without one
 	unloaded   bool                // no request is sent
 	between    []observe.Ejection  // noticed between the phases
+	places     places              // where the faulted services are in the proxies
+	scouted    func()              // ends the scout
+	lives      census              // the observed proxies, as they were counted last
+	newborn    map[string]bool     // proxies that were born during the run, by identity
 }
 
 // prepare plans the run and begins to observe. Nothing is written to the mesh.

@@ -15,7 +15,7 @@ func TestIstiodIsAPod(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer mesh.Close()
+	defer func() { _ = mesh.Close() }() // nothing follows from it
 	all, err := mesh.Syncz(t.Context(), "istio-system")
 	if err != nil {
 		t.Fatal(err)
@@ -47,7 +47,7 @@ func TestWhenAnEnvoyBegan(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer mesh.Close()
+	defer func() { _ = mesh.Close() }() // nothing follows from it
 	proxies, err := mesh.Proxies(t.Context(), "shop")
 	if err != nil || len(proxies) == 0 {
 		t.Fatal(len(proxies), err)

@@ -1,0 +1,152 @@
+// The barrier at one proxy: look, and look again, until it shows what it should.
+
+package experiments
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/faultline-mesh/faultline/observe"
+)
+
+// spell is the wait for one proxy. It is its goroutine's own until that ends, but
+// for the last two fields, which are the crossing's.
+type spell struct {
+	proxy  observe.Proxy
+	sights []sight // that are still waited for
+	ctx    context.Context
+	leave  context.CancelCauseFunc
+
+	affected bool          // it had to show something
+	took     time.Duration // until it showed all of it
+	err      error         // of the last look
+	instead  string        // what it showed at the last look
+	down     bool          // it is not up yet, so that nothing passes it
+
+	over bool // its goroutine has ended
+	gone bool // the pod is gone
+}
+
+// identity tells a proxy from another one of the same name.
+func identity(p observe.Proxy) string { return p.String() + " " + p.UID }
+
+// bySights puts together what is to be seen in one proxy.
+func bySights(all []sight) []*spell {
+	var spells []*spell
+	at := map[string]*spell{}
+	for _, s := range all {
+		key := identity(s.proxy)
+		if at[key] == nil {
+			at[key] = &spell{proxy: s.proxy}
+			spells = append(spells, at[key])
+		}
+		at[key].sights = append(at[key].sights, s)
+	}
+	return spells
+}
+
+// follow looks at a proxy until it shows what it should, or is not affected, or
+// nobody waits any more.
+func (c *crossing) follow(s *spell) {
+	for wait := barrierEvery; ; wait = min(wait*3/2, barrierMost) {
+		if c.look(s) {
+			s.took = time.Since(c.began)
+			return
+		}
+		if pause(s.ctx, wait) != nil {
+			return
+		}
+	}
+}
+
+// look reads the proxy once, when it is its turn, and reports whether there is
+// nothing more to wait for.
+func (c *crossing) look(s *spell) bool {
+	select {
+	case c.turns <- struct{}{}:
+		defer func() { <-c.turns }()
+	case <-s.ctx.Done():
+		return false
+	}
+	ctx, cancel := context.WithTimeoutCause(s.ctx, barrierReading, fmt.Errorf("no answer within %s", barrierReading))
+	defer cancel()
+	left, err := c.unmet(ctx, s)
+	switch {
+	case s.ctx.Err() != nil && err != nil && s.err != nil:
+		return false // why it could not be read before says more
+	case err == nil:
+		s.sights = left
+	case notUp(s.proxy, err):
+		s.down = true
+		return true
+	}
+	s.err = err
+	return err == nil && len(left) == 0
+}
+
+// notUp says whether an Envoy that could not be read is not up yet, or not any
+// more: no request passes it, and when it is up it begins with what is in force.
+// One that hangs is something else.
+func notUp(p observe.Proxy, err error) bool {
+	text := strings.ToLower(err.Error())
+	return !p.Ready && (strings.Contains(text, "connection refused") || strings.Contains(text, "answered 503"))
+}
+
+// unmet returns the sights that the proxy does not meet yet. Those of a service
+// that it does not know are none of its own.
+func (c *crossing) unmet(ctx context.Context, s *spell) ([]sight, error) {
+	dumps := map[string][]byte{} // by query: one dump may serve several
+	var left []sight
+	for _, one := range s.sights {
+		if knows, err := c.knows(ctx, one); err != nil {
+			return nil, err
+		} else if !knows {
+			continue
+		}
+		s.affected = true
+		query := c.places.query(one)
+		if dumps[query] == nil {
+			dump, err := c.mesh.ConfigDump(ctx, s.proxy, query)
+			if err != nil {
+				return nil, err
+			}
+			dumps[query] = dump
+			c.places.learn(one, query, dump)
+		}
+		look := one.edit.ShownIn
+		if !c.present {
+			look = one.edit.LeftIn
+		}
+		shown, err := inForce(dumps[query], look)
+		if err != nil {
+			return nil, err
+		}
+		if shown != c.present {
+			s.instead = shownInstead(dumps[query], one, c.present)
+			left = append(left, one)
+		}
+	}
+	return left, nil
+}
+
+// knows reports whether a proxy has a cluster for the service of a sight: what
+// was found in the baseline, or is asked once.
+func (t *trial) knows(ctx context.Context, s sight) (bool, error) {
+	if s.service == "" || t.places.knows(s) {
+		return true, nil
+	}
+	if _, err := t.mesh.Get(ctx, s.proxy, "/ready"); err != nil {
+		return false, err // what it will know is not said before it has its configuration
+	}
+	dump, err := t.mesh.ConfigDump(ctx, s.proxy, clustersQuery(s.service))
+	if err != nil {
+		return false, err
+	}
+	knows, err := inForce(dump, func(cluster []byte) bool { return len(cluster) > 0 })
+	if knows {
+		t.places.know(s)
+	}
+	return knows, err
+}
