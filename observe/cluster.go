@@ -50,6 +50,14 @@ func (c Cluster) String() string {
 	return c.Direction + "|" + strconv.Itoa(c.Port) + "|" + c.Subset + "|" + c.Service
 }
 
+// compare orders as the names do.
+func (c Cluster) compare(with Cluster) int {
+	if c == with {
+		return 0
+	}
+	return strings.Compare(c.String(), with.String())
+}
+
 // Serves reports whether c leads to service. A Kubernetes service is named
 // "payments" (of any namespace), "payments.shop", "payments.shop.svc" or in
 // full; every other host only in full. Inbound clusters serve nothing: they

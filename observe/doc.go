@@ -31,6 +31,7 @@
 //     that saw nothing.
 //  5. A [Recorder] sees a proxy at intervals: an ejection that is over within
 //     one interval is not noticed, and times are those of the readings.
+//     What it read over time is a [Series], of bounded size.
 //  6. When istiod changes a cluster (a DestinationRule was written), Envoy
 //     makes its hosts anew: their counters begin at zero, which is taken into
 //     account, and their ejections are over, which shows as a readmission.

@@ -98,25 +98,38 @@ func parseClusters(data []byte) ([]Host, error) {
 func (h hostAnswer) in(cluster Cluster) Host {
 	host := Host{Cluster: cluster, Address: h.Address.String(), Ejected: h.Health.Ejected}
 	for _, stat := range h.Stats {
-		value := uint64(stat.Value)
-		switch stat.Name {
-		case "rq_total":
-			host.Requests = value
-		case "rq_success":
-			host.Success = value
-		case "rq_error":
-			host.Errors = value
-		case "rq_timeout":
-			host.Timeouts = value
-		case "rq_active":
-			host.Active = value
-		case "cx_total":
-			host.Connects = value
-		case "cx_active":
-			host.Open = value
+		if into := host.stat(stat.Name); into != nil {
+			*into = uint64(stat.Value)
 		}
 	}
 	return host
+}
+
+// stat returns where Envoy's counter or gauge of that name belongs in h; nil for
+// what h does not have.
+func (h *Host) stat(name string) *uint64 {
+	switch name {
+	case "rq_total":
+		return &h.Requests
+	case "rq_success":
+		return &h.Success
+	case "rq_error":
+		return &h.Errors
+	case "rq_timeout":
+		return &h.Timeouts
+	case "rq_active":
+		return &h.Active
+	case "rq_pending_active":
+		return &h.Pending
+	case "cx_total":
+		return &h.Connects
+	case "cx_active":
+		return &h.Open
+	case "cx_connect_fail":
+		return &h.FailedConnects
+	default:
+		return nil
+	}
 }
 
 // String returns ip:port, or the path of a unix socket.

@@ -3,6 +3,7 @@ package observe
 import (
 	"context"
 	"errors"
+	"maps"
 	"sync"
 	"testing"
 	"time"
@@ -18,10 +19,13 @@ type fakeProxies struct {
 	reading int // readings under way
 	most    int // the most there were
 	takes   map[string]time.Duration
+
+	exported map[string]map[string]uint64 // stats of a series, by Pod
+	asked    map[string]int               // readings of them
 }
 
 func newFakeProxies() *fakeProxies {
-	return &fakeProxies{hosts: map[string][]Host{}, stats: map[string]uint64{}, errs: map[string]error{}, reads: map[string]int{}, takes: map[string]time.Duration{}}
+	return &fakeProxies{hosts: map[string][]Host{}, stats: map[string]uint64{}, errs: map[string]error{}, reads: map[string]int{}, takes: map[string]time.Duration{}, exported: map[string]map[string]uint64{}, asked: map[string]int{}}
 }
 
 func (f *fakeProxies) set(p Proxy, hosts ...Host) {
@@ -78,7 +82,26 @@ func (f *fakeProxies) readState(ctx context.Context, p Proxy) (ProxyState, error
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return ProxyState{Proxy: p, Hosts: hosts, Stats: map[string]uint64{"x": f.stats[p.Pod]}}, nil
+	stats := map[string]uint64{"x": f.stats[p.Pod]}
+	maps.Copy(stats, f.exported[p.Pod])
+	return ProxyState{Proxy: p, Hosts: hosts, Stats: stats}, nil
+}
+
+func (f *fakeProxies) readStats(ctx context.Context, p Proxy) (map[string]uint64, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if err := errors.Join(ctx.Err(), f.errs[p.Pod]); err != nil {
+		return nil, err
+	}
+	f.asked[p.Pod]++
+	return maps.Clone(f.exported[p.Pod]), nil
+}
+
+// export says what a proxy has of the stats of a series.
+func (f *fakeProxies) export(p Proxy, stats map[string]uint64) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.exported[p.Pod] = stats
 }
 
 // record begins a recording, whose first reading is now.
@@ -92,7 +115,10 @@ func (f *fakeProxies) record(ctx context.Context, t *testing.T, proxies ...Proxy
 		}
 		first.Proxies = append(first.Proxies, state)
 	}
-	r := &Recorder{state: f.readState, hosts: f.readHosts}
+	r := &Recorder{state: f.readState, hosts: func(ctx context.Context, p Proxy, _ *scanner) ([]Host, bool, error) {
+		hosts, err := f.readHosts(ctx, p)
+		return hosts, false, err
+	}, stats: f.readStats}
 	r.start(ctx, first)
 	return r
 }

@@ -20,55 +20,70 @@ func (h Host) key() hostKey { return hostKey{cluster: h.Cluster, address: h.Addr
 // clock and reads nothing. Not safe for concurrent use.
 type ledger struct {
 	proxy     Proxy
-	from      time.Time         // begin of the phase
-	last      map[hostKey]Host  // the latest reading
-	sum       map[hostKey]Host  // what was counted in the phase
+	from      time.Time // begin of the phase
+	hosts     map[hostKey]*account
+	reading   uint64            // number of the latest reading
 	stats     map[string]uint64 // counters at the begin of the phase; nil: not known
 	ejections []Ejection        // all there were, in the order they were seen
-	out       map[hostKey]int   // open ejections, by their index
+	track     *track            // what became of it over time
+}
+
+// account is what a ledger knows of one host.
+type account struct {
+	last    Host   // as it was last read
+	sum     Host   // what was counted in the phase
+	reading uint64 // the reading that last had it
+	out     int    // its open ejection, by index; -1: it is not out
+	points  *points
 }
 
 // newLedger begins the first phase with what the proxy had counted until at.
 func newLedger(p Proxy, hosts []Host, stats map[string]uint64, at time.Time) *ledger {
-	l := &ledger{proxy: p, from: at, stats: stats, out: map[hostKey]int{}}
-	l.last = make(map[hostKey]Host, len(hosts))
+	l := &ledger{proxy: p, from: at, stats: stats, hosts: make(map[hostKey]*account, len(hosts)), track: newTrack(at, 0)}
 	for _, host := range hosts {
-		l.last[host.key()] = host
+		known := &account{last: host, sum: host.since(host), out: -1}
+		l.hosts[host.key()] = known
+		l.watchEjection(known, at)
 	}
-	l.clear()
-	for _, host := range hosts {
-		l.watchEjection(host, at)
-	}
+	l.track.counters(stats, at)
 	return l
 }
 
 // add takes in a reading that was made at the given time.
 func (l *ledger) add(hosts []Host, at time.Time) {
-	last := make(map[hostKey]Host, len(hosts))
-	for _, host := range hosts {
-		key := host.key()
-		last[key] = host
-		l.sum[key] = host.plus(l.sum[key], l.last[key])
-		l.watchEjection(host, at)
+	l.reading++
+	for i := range hosts {
+		host := &hosts[i]
+		known := l.hosts[host.key()]
+		if known == nil {
+			known = &account{reading: l.reading - 1, out: -1}
+			l.hosts[host.key()] = known
+		}
+		if known.reading != l.reading-1 {
+			known.last = Host{} // a host that left and comes back counts from zero
+		}
+		counted := host.since(known.last)
+		known.sum = counted.plus(known.sum)
+		known.last, known.reading = *host, l.reading
+		l.watchEjection(known, at)
+		l.track.add(known, counted, at)
 	}
-	l.last = last // a host that left and comes back counts from zero
 }
 
-// watchEjection opens an ejection when host is out and was not, and closes it
-// when host is back.
-func (l *ledger) watchEjection(host Host, at time.Time) {
-	key := host.key()
-	index, out := l.out[key]
+// watchEjection opens an ejection when a host is out and was not, and closes it
+// when the host is back.
+func (l *ledger) watchEjection(known *account, at time.Time) {
+	host := known.last
 	switch {
-	case host.Ejected && !out:
-		l.out[key] = len(l.ejections)
+	case host.Ejected && known.out < 0:
+		known.out = len(l.ejections)
 		l.ejections = append(l.ejections, Ejection{
 			Proxy: l.proxy, Cluster: host.Cluster, Address: host.Address,
-			At: at, Errors: l.sum[key].Errors,
+			At: at, Errors: known.sum.Errors,
 		})
-	case !host.Ejected && out:
-		l.ejections[index].ReadmittedAt = at
-		delete(l.out, key)
+	case !host.Ejected && known.out >= 0:
+		l.ejections[known.out].ReadmittedAt = at
+		known.out = -1
 	}
 }
 
@@ -88,8 +103,10 @@ func (l *ledger) turn(stats map[string]uint64, at time.Time) (ProxyState, []Ejec
 // without Stats, and the ejections that were open in it.
 func (l *ledger) window() (ProxyState, []Ejection) {
 	state := ProxyState{Proxy: l.proxy}
-	for _, host := range l.sum {
-		state.Hosts = append(state.Hosts, host)
+	for _, known := range l.hosts {
+		if known.sum.Cluster != (Cluster{}) { // a host that left before the phase has no sum
+			state.Hosts = append(state.Hosts, known.sum)
+		}
 	}
 	sortHosts(state.Hosts)
 	var ejections []Ejection
@@ -101,27 +118,45 @@ func (l *ledger) window() (ProxyState, []Ejection) {
 	return state, ejections
 }
 
-// clear begins a phase: nothing is counted yet.
+// clear begins a phase: nothing is counted yet. Hosts that left are forgotten,
+// unless they are out: an ejection outlives its host.
 func (l *ledger) clear() {
-	l.sum = make(map[hostKey]Host, len(l.last))
-	for key, host := range l.last {
-		l.sum[key] = host.plus(Host{}, host)
+	for key, known := range l.hosts {
+		switch {
+		case known.reading == l.reading:
+			known.sum = known.last.since(known.last)
+		case known.out >= 0:
+			known.sum = Host{}
+		default:
+			delete(l.hosts, key)
+		}
 	}
 }
 
-// plus returns h with its counters replaced by those of sum plus what h
-// counted since last. If any counter of h went back, the proxy had begun anew
-// and h counts from zero.
-func (h Host) plus(sum, last Host) Host {
+// since returns h with what its counters say beyond those of last. If any of
+// them went back, the proxy had begun anew and h counts from zero.
+func (h Host) since(last Host) Host {
 	if h.Requests < last.Requests || h.Success < last.Success || h.Errors < last.Errors || h.Timeouts < last.Timeouts ||
-		h.Connects < last.Connects {
-		last = Host{}
+		h.Connects < last.Connects || h.FailedConnects < last.FailedConnects {
+		return h
 	}
-	h.Requests = sum.Requests + h.Requests - last.Requests
-	h.Success = sum.Success + h.Success - last.Success
-	h.Errors = sum.Errors + h.Errors - last.Errors
-	h.Timeouts = sum.Timeouts + h.Timeouts - last.Timeouts
-	h.Connects = sum.Connects + h.Connects - last.Connects
+	h.Requests -= last.Requests
+	h.Success -= last.Success
+	h.Errors -= last.Errors
+	h.Timeouts -= last.Timeouts
+	h.Connects -= last.Connects
+	h.FailedConnects -= last.FailedConnects
+	return h
+}
+
+// plus returns h with the counters of sum added.
+func (h Host) plus(sum Host) Host {
+	h.Requests += sum.Requests
+	h.Success += sum.Success
+	h.Errors += sum.Errors
+	h.Timeouts += sum.Timeouts
+	h.Connects += sum.Connects
+	h.FailedConnects += sum.FailedConnects
 	return h
 }
 
@@ -145,6 +180,6 @@ func subtract(later, earlier map[string]uint64) map[string]uint64 {
 // sortHosts orders by cluster, then address: Envoy has no order of its own.
 func sortHosts(hosts []Host) {
 	slices.SortFunc(hosts, func(a, b Host) int {
-		return cmp.Or(cmp.Compare(a.Cluster.String(), b.Cluster.String()), cmp.Compare(a.Address, b.Address))
+		return cmp.Or(a.Cluster.compare(b.Cluster), cmp.Compare(a.Address, b.Address))
 	})
 }

@@ -33,8 +33,8 @@ func TestLedgerKeepsHostsThatLeave(t *testing.T) {
 		t.Errorf("hosts of the phase it left in (-want +got):\n%s", diff)
 	}
 	l.add(nil, at(5))
-	if _, _ = l.turn(nil, at(6)); len(l.sum) != 0 {
-		t.Errorf("a host that is gone is still in the phase after: %v", l.sum)
+	if _, _ = l.turn(nil, at(6)); len(l.hosts) != 0 {
+		t.Errorf("a host that is gone is still in the phase after: %v", l.hosts)
 	}
 }
 

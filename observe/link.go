@@ -1,6 +1,7 @@
 package observe
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -68,68 +69,67 @@ func (e *statusError) Error() string {
 	return fmt.Sprintf("answered %s: %.*q", e.status, most, e.body)
 }
 
-// do asks for path, by GET or a POST that may be repeated. If the tunnel turns
-// out to be broken, it tries once more over a new one.
-func (l *link) do(ctx context.Context, method, path string, timeout time.Duration) ([]byte, error) {
+// do asks for path, by GET or a POST that may be repeated, and puts the answer into
+// body. If the tunnel turns out to be broken, it tries once more over a new one.
+func (l *link) do(ctx context.Context, method, path string, timeout time.Duration, body *bytes.Buffer) error {
 	alive, stop := until(ctx, l.closed, errClosed)
 	defer stop()
 	within, cancel := context.WithTimeoutCause(alive, timeout, timeoutError(timeout))
 	defer cancel()
 	for retried := false; ; retried = true {
-		body, used, err := l.try(within, method, path)
+		used, err := l.try(within, method, path, body)
 		_, answered := errors.AsType[*statusError](err)
 		switch {
 		case err == nil, answered:
-			return body, err
+			return err
 		case ctx.Err() != nil:
-			return nil, context.Cause(ctx)
+			return context.Cause(ctx)
 		case isClosed(l.closed):
-			return nil, errClosed
+			return errClosed
 		}
 		if used != nil {
 			l.drop(used) // also after a timeout: a dead peer does not say that it is
 		}
 		if within.Err() != nil {
-			return nil, context.Cause(within)
+			return context.Cause(within)
 		}
 		if retried || used == nil {
-			return nil, plain(err)
+			return plain(err)
 		}
 	}
 }
 
 // try asks once and says which tunnel it used, if it came to that.
-func (l *link) try(ctx context.Context, method, path string) ([]byte, tunnel, error) {
+func (l *link) try(ctx context.Context, method, path string, body *bytes.Buffer) (tunnel, error) {
 	var used atomic.Pointer[linkConn]
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(info httptrace.GotConnInfo) {
 		if conn, ok := info.Conn.(*linkConn); ok {
 			used.Store(conn)
 		}
 	}})
-	body, err := l.roundTrip(ctx, method, path)
+	err := l.roundTrip(ctx, method, path, body)
 	if conn := used.Load(); conn != nil {
-		return body, conn.tunnel, err
+		return conn.tunnel, err
 	}
-	return body, nil, err
+	return nil, err
 }
 
-func (l *link) roundTrip(ctx context.Context, method, path string) ([]byte, error) {
+func (l *link) roundTrip(ctx context.Context, method, path string, body *bytes.Buffer) error {
 	request, err := http.NewRequestWithContext(ctx, method, "http://127.0.0.1:"+l.port+path, nil)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	response, err := l.transport.RoundTrip(request)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	body, err := readBody(response.Body, maxBody)
-	if err != nil {
-		return nil, err
+	if err := readInto(body, response.Body, maxBody); err != nil {
+		return err
 	}
 	if response.StatusCode != http.StatusOK {
-		return nil, &statusError{status: response.Status, body: body}
+		return &statusError{status: response.Status, body: bytes.Clone(body.Bytes())}
 	}
-	return body, nil
+	return nil
 }
 
 // plain takes away what net/http wraps around the words of the kubelet.

@@ -1,9 +1,11 @@
 package observe
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io"
+	"sync"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -37,15 +39,35 @@ const maxBody = 512 << 20
 
 // readBody reads all of body, up to most bytes, and closes it.
 func readBody(body io.ReadCloser, most int64) ([]byte, error) {
-	data, err := io.ReadAll(io.LimitReader(body, most+1))
+	var data bytes.Buffer
+	if err := readInto(&data, body, most); err != nil {
+		return nil, err
+	}
+	return data.Bytes(), nil
+}
+
+// readInto is readBody into memory that is there.
+func readInto(data *bytes.Buffer, body io.ReadCloser, most int64) error {
+	data.Reset()
+	_, err := data.ReadFrom(io.LimitReader(body, most+1))
 	if closeErr := body.Close(); err == nil {
 		err = closeErr
 	}
-	if err != nil {
-		return nil, err
+	if err == nil && int64(data.Len()) > most {
+		err = fmt.Errorf("more than %d bytes", most)
 	}
-	if int64(len(data)) > most {
-		return nil, fmt.Errorf("more than %d bytes", most)
-	}
-	return data, nil
+	return err
 }
+
+// buffers are memory for answers, used again. The zero buffers have none. Safe for
+// concurrent use.
+type buffers struct{ free sync.Pool }
+
+func (b *buffers) get() *bytes.Buffer {
+	if body, ok := b.free.Get().(*bytes.Buffer); ok {
+		return body
+	}
+	return &bytes.Buffer{}
+}
+
+func (b *buffers) put(body *bytes.Buffer) { b.free.Put(body) }

@@ -1,6 +1,7 @@
 package observe
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -32,7 +33,9 @@ type Mesh struct {
 	dial dialFunc
 	idle func() // drops idle connections to the API server; may be nil
 
-	closed chan struct{} // closed by Close
+	closed    chan struct{} // closed by Close
+	bodies    buffers       // for answers that are read all the time
+	statsPath string        // of those that a Series has
 
 	mu    sync.Mutex
 	links map[string]*link // by key of the proxy, and port
@@ -62,7 +65,7 @@ func New(cfg *rest.Config) (*Mesh, error) {
 
 // newMesh is New with its two ways to the mesh as parameters.
 func newMesh(pods corev1client.PodsGetter, dial dialFunc) *Mesh {
-	return &Mesh{pods: pods, dial: dial, closed: make(chan struct{}), links: map[string]*link{}}
+	return &Mesh{pods: pods, dial: dial, closed: make(chan struct{}), statsPath: seriesStatsPath(), links: map[string]*link{}}
 }
 
 // Get returns what Envoy's admin answers to a GET of path, which may carry a
@@ -151,6 +154,29 @@ func (m *Mesh) hosts(ctx context.Context, p Proxy) ([]Host, error) {
 	return hosts, nil
 }
 
+// scan is hosts for whoever reads a proxy again and again.
+func (m *Mesh) scan(ctx context.Context, p Proxy, s *scanner) (hosts []Host, same bool, err error) {
+	body := m.bodies.get()
+	defer m.bodies.put(body)
+	if err := m.askInto(ctx, http.MethodGet, p, adminPort, clustersPath, readTimeout, body); err != nil {
+		return nil, false, err
+	}
+	hosts, same, err = s.scan(body.Bytes())
+	if err != nil {
+		return nil, false, fmt.Errorf("read %s: %w", p, err)
+	}
+	return hosts, same, nil
+}
+
+// seriesStats reads the stats that a Series has.
+func (m *Mesh) seriesStats(ctx context.Context, p Proxy) (map[string]uint64, error) {
+	data, err := m.do(ctx, http.MethodGet, p, m.statsPath, readTimeout)
+	if err != nil {
+		return nil, err
+	}
+	return parseStats(data)
+}
+
 // do asks the admin of p for path.
 func (m *Mesh) do(ctx context.Context, method string, p Proxy, path string, timeout time.Duration) ([]byte, error) {
 	return m.ask(ctx, method, p, adminPort, path, timeout)
@@ -158,19 +184,26 @@ func (m *Mesh) do(ctx context.Context, method string, p Proxy, path string, time
 
 // ask asks a port of a Pod for path.
 func (m *Mesh) ask(ctx context.Context, method string, p Proxy, port, path string, timeout time.Duration) ([]byte, error) {
-	what := fmt.Sprintf("%s %s of %s", strings.ToLower(method), path, p)
-	if !strings.HasPrefix(path, "/") {
-		return nil, fmt.Errorf("%s: path does not begin with '/'", what)
+	var body bytes.Buffer
+	if err := m.askInto(ctx, method, p, port, path, timeout, &body); err != nil {
+		return nil, err
 	}
+	return body.Bytes(), nil
+}
+
+// askInto puts the answer into body, in place of what is in it.
+func (m *Mesh) askInto(ctx context.Context, method string, p Proxy, port, path string, timeout time.Duration, body *bytes.Buffer) error {
 	link, err := m.link(p, port)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", what, err)
+	if !strings.HasPrefix(path, "/") {
+		err = errors.New("path does not begin with '/'")
 	}
-	body, err := link.do(ctx, method, path, timeout)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", what, err)
+	if err == nil {
+		err = link.do(ctx, method, path, timeout, body)
 	}
-	return body, nil
+	if err != nil {
+		return fmt.Errorf("%s %s of %s: %w", strings.ToLower(method), path, p, err)
+	}
+	return nil
 }
 
 // link returns the one link to a port of p, which may not be connected yet.

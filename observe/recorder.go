@@ -12,6 +12,10 @@ import (
 // otherwise.
 const DefaultInterval = 100 * time.Millisecond
 
+// statsInterval is how often a [Recorder] reads the stats that a [Series] has, from
+// proxies that export any.
+const statsInterval = time.Second
+
 // retryInterval is how long a proxy that could not be read is left alone.
 const retryInterval = time.Second
 
@@ -19,9 +23,11 @@ const retryInterval = time.Second
 // are ejected and readmitted. Its time is divided into phases by [Recorder.Cut].
 // Make one with [Mesh.Record]. All methods are safe for concurrent use.
 type Recorder struct {
-	state    func(context.Context, Proxy) (ProxyState, error) // all counters
-	hosts    func(context.Context, Proxy) ([]Host, error)     // what is read all the time
+	state    func(context.Context, Proxy) (ProxyState, error)        // all counters
+	hosts    hostsFunc                                               // what is read all the time
+	stats    func(context.Context, Proxy) (map[string]uint64, error) // what a Series has, of proxies that export any
 	interval time.Duration
+	began    time.Time     // when the first reading was made
 	slots    chan struct{} // a token for each reading under way
 	watches  []*watch
 	end      context.CancelFunc
@@ -32,6 +38,10 @@ type Recorder struct {
 	mu   sync.Mutex // of whoever looks at more than one watch: all are in the same phase
 	from time.Time  // begin of the phase
 }
+
+// hostsFunc reads the hosts of a proxy. They are good until the next reading with
+// the same scanner; same says that they are what they were at the one before.
+type hostsFunc func(context.Context, Proxy, *scanner) (hosts []Host, same bool, err error)
 
 // ReadError says that a proxy could not be read for a part of a recording.
 // Ejections that came and went in that part are not noticed; the counters are
@@ -64,7 +74,7 @@ func (m *Mesh) Record(ctx context.Context, proxies []Proxy, interval time.Durati
 	if err != nil {
 		return nil, err
 	}
-	r := &Recorder{state: m.state, hosts: m.hosts, interval: interval}
+	r := &Recorder{state: m.state, hosts: m.scan, stats: m.seriesStats, interval: interval}
 	r.start(ctx, first)
 	return r, nil
 }
@@ -76,10 +86,10 @@ func (r *Recorder) start(ctx context.Context, first Snapshot) {
 	}
 	r.slots = make(chan struct{}, maxParallel)
 	r.cutting = newToken()
-	r.from = first.At
+	r.from, r.began = first.At, first.At
 	ctx, r.end = context.WithCancel(ctx)
 	for _, state := range first.Proxies {
-		w := newWatch(state, first.At)
+		w := newWatch(state, first.At, share(len(first.Proxies)))
 		r.watches = append(r.watches, w)
 		r.running.Go(func() { r.watch(ctx, w) })
 	}
@@ -181,6 +191,20 @@ func (r *Recorder) Ejections() []Ejection {
 	return ejections
 }
 
+// Series returns what was read since the Recorder was made, over time and across
+// its phases. It reads nothing and may be called after Stop. Memory is bounded,
+// however long the recording: see [Series.Step].
+func (r *Recorder) Series() Series {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	s := Series{From: r.began, To: r.began, Step: r.interval}
+	for _, w := range r.watches {
+		w.series(&s)
+	}
+	s.sort()
+	return s
+}
+
 // Stop ends the readings and waits until they are done. It returns one
 // [ReadError] for each proxy of which any reading failed, joined, also those
 // that Cut returned. Stopping twice is no error.
@@ -228,10 +252,19 @@ func (r *Recorder) read(ctx context.Context, w *watch) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	hosts, err := r.hosts(ctx, w.proxy)
+	hosts, same, err := r.hosts(ctx, w.proxy, w.scan)
 	if ctx.Err() != nil {
 		return ctx.Err() // stopped meanwhile: not the proxy's fault
 	}
-	w.add(hosts, err, time.Now())
-	return err
+	now := time.Now()
+	w.add(hosts, same, err, now)
+	if err != nil || !w.due(now) {
+		return err
+	}
+	// These go without saying: a Series has gaps for hosts, and the next reading
+	// has what this one did not.
+	if stats, err := r.stats(ctx, w.proxy); err == nil {
+		w.counters(stats, now)
+	}
+	return nil
 }

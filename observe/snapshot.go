@@ -54,8 +54,11 @@ type Host struct {
 	Errors   uint64 // rq_error: 5xx answers, resets, timeouts, failed connects
 	Timeouts uint64 // rq_timeout
 	Active   uint64 // rq_active: requests on their way at the time; never a difference
+	Pending  uint64 // rq_pending_active: requests that wait for a connection at the time; never a difference
 	Connects uint64 // cx_total: connections opened
 	Open     uint64 // cx_active: connections open at the time; never a difference
+
+	FailedConnects uint64 // cx_connect_fail: connections that could not be made
 }
 
 // IP returns the host part of Address; empty for a unix socket.

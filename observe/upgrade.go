@@ -154,7 +154,7 @@ func refusedUpgrade(response *http.Response) error {
 }
 
 func speakSPDY(conn net.Conn) (tunnel, error) {
-	connection, err := spdy.NewClientConnectionWithPings(conn, pingPeriod)
+	connection, err := spdy.NewClientConnectionWithPings(&frames{Conn: conn}, pingPeriod)
 	if err != nil {
 		return nil, errors.Join(err, conn.Close())
 	}
