@@ -1,5 +1,7 @@
 package preflight
 
+import "slices"
+
 // rule is one thing that can be wrong.
 type rule struct {
 	id   string // as docs/mistakes.md heads it
@@ -8,5 +10,5 @@ type rule struct {
 
 // rules are all there are; those that refuse need not come first.
 func rules() []rule {
-	return refusals()
+	return slices.Concat(refusals(), mistakes(), advice())
 }
