@@ -130,11 +130,8 @@ func adviceProxyResources(c *check) []Finding {
 		if s == nil || len(s.selector) == 0 {
 			continue
 		}
-		for _, pod := range c.podsOf(s.Namespace, s.selector) {
-			if unlimited(pod) {
-				without = append(without, s.Namespace+"/"+s.Name)
-				break
-			}
+		if slices.ContainsFunc(c.podsOf(s.Namespace, s.selector), unlimited) {
+			without = append(without, s.Namespace+"/"+s.Name)
 		}
 	}
 	return advise(without, "the proxies beside %s have no resource limits, so that a proxy under load takes what the application needs. "+

@@ -14,17 +14,14 @@ func failoverWithoutEjection(c *check) []Finding {
 	var all []Finding
 	c.eachDestination(func(_ Hop, d Destination) {
 		setting, where := d.Policy.Balancer.GetLocalityLbSetting(), ""
-		object := ""
-		if len(d.Policy.Objects) > 0 {
-			object = d.Policy.Objects[0]
-		}
+		object := strings.Join(d.Policy.Objects[:min(1, len(d.Policy.Objects))], "")
 		if setting == nil {
 			setting, where = c.Mesh.GetLocalityLbSetting(), "meshConfig."
 		}
-		off := setting.GetEnabled() != nil && !setting.GetEnabled().GetValue()
+		off := setting.GetEnabled() != nil && !setting.GetEnabled().GetValue() || len(setting.GetDistribute()) > 0
 		asked := len(setting.GetFailover())+len(setting.GetFailoverPriority()) > 0
 		switch zones := c.zonesOf(d); {
-		case off || len(setting.GetDistribute()) > 0:
+		case off:
 		case asked && d.Policy.Ejection == nil && (where == "" || len(zones) > 1):
 			all = found(all, object, fmt.Sprintf("%slocalityLbSetting asks for %s of requests to %s, which has no outlierDetection: without it proxies never take a host for failed, "+
 				"and no request fails over. Add outlierDetection, with a maxEjectionPercent of 100, since all hosts of a locality must be out.", where, failoverText(setting), c.cluster(d)))

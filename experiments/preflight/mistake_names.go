@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/faultline-mesh/faultline/injector"
 )
 
 // shortNameElsewhere finds hosts that are written so that Istio takes them for
@@ -56,7 +58,7 @@ func (c *check) knows(host string) bool {
 		return true
 	}
 	for known := range c.services {
-		if strings.HasPrefix(known, "*") && covers(known, host) {
+		if strings.HasPrefix(known, "*") && injector.HostMatches(known, host) {
 			return true
 		}
 	}

@@ -3,11 +3,10 @@ package preflight
 import "testing"
 
 func TestShortNameElsewhere(t *testing.T) {
-	whole := func(document string) string { return inNamespace(document, "web") }
 	tryMistakes(t, "short-name-elsewhere", []mistakeCase{
-		{"of a rule in another namespace", []string{whole(ruleYAML("payments", "trafficPolicy: {outlierDetection: {}}"))}, nil, `DestinationRule web/payments: is for payments, which means payments.web.svc.cluster.local: a name without a dot belongs to the namespace of the rule it stands in, and the service is payments.shop.svc.cluster.local. Its policies apply to nothing. Write the whole name.`},
-		{"of routes in another namespace", []string{whole(virtualServiceYAML("payments", "timeout: 1s"))}, nil, `VirtualService web/payments: has routes for payments, which means payments.web.svc.cluster.local: a name without a dot belongs to the namespace of the rule it stands in, and the service is payments.shop.svc.cluster.local. Its routes apply to nothing. Write the whole name.`},
-		{"there is one of that name", []string{whole(ruleYAML("payments", "")), inNamespace(serviceYAML("payments"), "web")}, nil, ``},
+		{"of a rule in another namespace", []string{inWeb(ruleYAML("payments", "trafficPolicy: {outlierDetection: {}}"))}, nil, `DestinationRule web/payments: is for payments, which means payments.web.svc.cluster.local: a name without a dot belongs to the namespace of the rule it stands in, and the service is payments.shop.svc.cluster.local. Its policies apply to nothing. Write the whole name.`},
+		{"of routes in another namespace", []string{inWeb(virtualServiceYAML("payments", "timeout: 1s"))}, nil, `VirtualService web/payments: has routes for payments, which means payments.web.svc.cluster.local: a name without a dot belongs to the namespace of the rule it stands in, and the service is payments.shop.svc.cluster.local. Its routes apply to nothing. Write the whole name.`},
+		{"there is one of that name", []string{inWeb(ruleYAML("payments", "")), inWeb(serviceYAML("payments"))}, nil, ``},
 		{"of a destination", []string{`
 apiVersion: networking.istio.io/v1
 kind: VirtualService

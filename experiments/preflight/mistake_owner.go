@@ -52,9 +52,16 @@ func boundElsewhere(c *check) []Finding {
 				h.To.Host, strings.Join(vs.Spec.GetGateways(), ", "), h.From))
 		}
 	}
+	return append(all, c.entryUnbound()...)
+}
+
+// entryUnbound finds the VirtualService of the host where the load enters, when
+// it is bound to no Gateway.
+func (c *check) entryUnbound() []Finding {
 	if c.Gateway == "" || len(c.entries()) > 0 {
-		return all
+		return nil
 	}
+	var all []Finding
 	host := c.loadHost()
 	for _, vs := range c.virtualServices(host) {
 		if len(vs.Spec.GetGateways()) > 0 && !slices.Equal(vs.Spec.GetGateways(), []string{"mesh"}) {

@@ -10,7 +10,7 @@ func TestSecondDestinationRule(t *testing.T) {
 		{"a subset twice", []string{ruleYAML("a", policy+v1), ruleYAML("b", v1)}, nil, `DestinationRule shop/b: is for payments.shop.svc.cluster.local, as is DestinationRule shop/a, which is older or first by name: Istio makes one rule of both and drops subset v1 of this one. Write one DestinationRule for the host.`},
 		{"both", []string{ruleYAML("a", policy+v1), ruleYAML("b", other+v1)}, nil, `DestinationRule shop/b: is for payments.shop.svc.cluster.local, as is DestinationRule shop/a, which is older or first by name: Istio makes one rule of both and drops the trafficPolicy and subset v1 of this one. Write one DestinationRule for the host.`},
 		{"they add to each other", []string{ruleYAML("a", policy+v1), ruleYAML("b", v2)}, nil, ``},
-		{"in another namespace", []string{ruleYAML("a", policy), inNamespace(ruleYAML("b", other), "web")}, nil, ``},
+		{"in another namespace", []string{ruleYAML("a", policy), inWeb(ruleYAML("b", other))}, nil, ``},
 		{"for other workloads", []string{ruleYAML("a", policy), ruleYAML("b", other+"\nworkloadSelector: {matchLabels: {app: checkout}}")}, nil, ``},
 	})
 }

@@ -9,7 +9,7 @@ func TestSubsetWithoutRoute(t *testing.T) {
 		{"a route to the whole", []string{rule, virtualServiceYAML("payments", "timeout: 1s")}, nil, `DestinationRule shop/payments: subsets[v2] has a trafficPolicy, and no route of any VirtualService leads to that subset: requests to payments go to the service as a whole, without the policy. Route to the subset, or move the policy to spec.trafficPolicy.`},
 		{"a route to it", []string{rule, virtualServiceYAML("payments", "route: [{destination: {host: payments, subset: v2}}]")}, nil, ``},
 		{"a mirror to it", []string{rule, virtualServiceYAML("payments", "mirror: {host: payments.shop.svc.cluster.local, subset: v2}")}, nil, ``},
-		{"a route from another namespace to another service", []string{rule, inNamespace(virtualServiceYAML("payments", "route: [{destination: {host: payments, subset: v2}}]"), "web")}, nil, `DestinationRule shop/payments: subsets[v2] has a trafficPolicy, and no route of any VirtualService leads to that subset: requests to payments go to the service as a whole, without the policy. Route to the subset, or move the policy to spec.trafficPolicy.`},
+		{"a route from another namespace to another service", []string{rule, inWeb(virtualServiceYAML("payments", "route: [{destination: {host: payments, subset: v2}}]"))}, nil, `DestinationRule shop/payments: subsets[v2] has a trafficPolicy, and no route of any VirtualService leads to that subset: requests to payments go to the service as a whole, without the policy. Route to the subset, or move the policy to spec.trafficPolicy.`},
 		{"no policy", []string{ruleYAML("payments", "subsets: [{name: v1, labels: {version: v1}}]")}, nil, ``},
 	})
 }

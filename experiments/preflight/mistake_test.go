@@ -36,7 +36,7 @@ func tryMistakes(t *testing.T, id string, cases []mistakeCase) {
 	}
 }
 
-// inNamespace moves a document to another namespace.
-func inNamespace(document, namespace string) string {
-	return strings.ReplaceAll(document, "namespace: shop", "namespace: "+namespace)
+// inWeb moves a document to the namespace web.
+func inWeb(document string) string {
+	return strings.ReplaceAll(document, "namespace: shop", "namespace: web")
 }
