@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+
+	"github.com/faultline-mesh/faultline/injector"
 )
 
 // advice are the rules about policies that are not there, and that good practice
@@ -42,7 +44,11 @@ func advise(names []string, format string) []Finding {
 
 func adviceTimeout(c *check) []Finding {
 	var without []string
+	missed := len(timeoutNotReached(c)) > 0 // that says it of the faulted services
 	for _, h := range c.hops {
+		if missed && slices.ContainsFunc(c.Faults, func(f injector.Fault) bool { s, _ := c.faulted(f.On); return s != nil && s.Host == h.To.Host }) {
+			continue
+		}
 		if h.Port.HTTP() && slices.ContainsFunc(h.Routes, func(r Route) bool { return c.takesLoad(h, r) && !r.Direct && r.Timeout == 0 }) {
 			without = append(without, h.To.Namespace+"/"+h.To.Name)
 		}
@@ -52,9 +58,17 @@ func adviceTimeout(c *check) []Finding {
 
 func adviceOutlierDetection(c *check) []Finding {
 	var without []string
-	c.eachDestination(func(h Hop, d Destination) {
+	claimed := map[*Service]bool{} // of those ejection-missing says it
+	for _, cl := range c.Claims {
+		if _, ejects := ejections(cl); ejects {
+			for _, s := range c.named(cl.Service) {
+				claimed[s] = true
+			}
+		}
+	}
+	c.eachDestination(func(_ Hop, d Destination) {
 		s := c.services[d.Host]
-		if d.Policy.Ejection == nil && !d.Policy.Missing && s != nil && (!d.Policy.HostsKnown || d.Policy.Hosts > 1) {
+		if d.Policy.Ejection == nil && !d.Policy.Missing && s != nil && !claimed[s] && (!d.Policy.HostsKnown || d.Policy.Hosts > 1) {
 			without = append(without, s.Namespace+"/"+s.Name)
 		}
 	})

@@ -32,8 +32,9 @@ func Check(q Question, w World) Result {
 	found := Result{Notes: w.Notes, Hops: c.hops, Needs: c.needs(), Reach: c.reaches(), Depends: c.depends()}
 	for _, r := range rules() {
 		for _, f := range r.find(c) {
-			f.Rule = r.id
-			found.Findings = append(found.Findings, f)
+			if f.Rule = r.id; !said(f, found.Findings) {
+				found.Findings = append(found.Findings, f)
+			}
 		}
 	}
 	found.Findings = append(found.Refused(), found.Warnings()...)

@@ -37,6 +37,28 @@ func mistakes() []rule {
 	}
 }
 
+// saidBy are the refusals that say of an object what a mistake says of it, and
+// beside which it is left out.
+func saidBy(mistake string) []string {
+	switch mistake {
+	case "ejection-of-nobody":
+		return []string{"ejection-impossible"}
+	case "last-try-never-ends":
+		return []string{"tries-do-not-fit"}
+	case "retries-miss-http-errors", "retry-on-no-status", "per-try-timeout-cuts-all":
+		return []string{"retry-not-covered"}
+	}
+	return nil
+}
+
+// said says whether one of the findings so far refuses for what f warns of.
+func said(f Finding, before []Finding) bool {
+	by := saidBy(f.Rule)
+	return slices.ContainsFunc(before, func(had Finding) bool {
+		return had.Refused && slices.Contains(by, had.Rule) && slices.Contains(strings.Split(had.Object, ", "), f.Object)
+	})
+}
+
 // eachRoute asks about the routes that users wrote for the calls that the
 // experiment is about. What say returns is found at that route; "" is nothing.
 func (c *check) eachRoute(say func(h Hop, r Route) string) []Finding {

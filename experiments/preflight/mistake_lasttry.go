@@ -21,8 +21,9 @@ func lastTryNeverEnds(c *check) []Finding {
 		text := fmt.Sprintf("allows %d tries of %s each (retries.attempts %d, perTryTimeout), %s in all, and ends the request after %s (timeout): "+
 			"when tries are slow, only %d of them run to their end. Set timeout to %s or more, or perTryTimeout to %s or less.",
 			tries, r.Retries.PerTry, r.Retries.Attempts, need, r.Timeout, r.Timeout/r.Retries.PerTry, need, share(r.Timeout, tries))
-		if r.Retries.coversTimeouts() {
-			text += fmt.Sprintf(" An upstream delay above %s shows it in the number of tries.", r.Retries.PerTry)
+		begin := int((r.Timeout + r.Retries.PerTry - 1) / r.Retries.PerTry)
+		if r.Retries.coversTimeouts() && begin < tries {
+			text += fmt.Sprintf(" An upstream delay above %s shows it: %d tries of each request, not %d.", r.Retries.PerTry, begin, tries)
 		}
 		return text
 	})

@@ -8,7 +8,8 @@ type rule struct {
 	find func(*check) []Finding
 }
 
-// rules are all there are; those that refuse need not come first.
+// rules are all there are; those that refuse come first, since warnings do not
+// repeat them.
 func rules() []rule {
 	return slices.Concat(refusals(), mistakes(), advice())
 }
