@@ -43,7 +43,9 @@ func (t *trial) begin(ctx context.Context, longest time.Duration) (err error) {
 	}
 	t.report.Findings = plan.Preflight.Warnings()
 	for _, warning := range t.report.Findings {
-		t.tell("plan", "warning: "+warning.String())
+		if !warning.Advice() { // that is for plan to give
+			t.tell("plan", "warning: "+warning.String())
+		}
 	}
 	t.mesh, err = observe.New(t.config)
 	return err

@@ -12,6 +12,7 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/informers"
@@ -160,8 +161,17 @@ func bind(pod *corev1.Pod, namespace *corev1.Namespace) {
 	}
 	pod.Labels[podLabel] = pod.Name
 	pod.Spec.Containers = append(pod.Spec.Containers, corev1.Container{
-		Name: proxyContainer, Image: "envoyproxy/envoy:v" + EnvoyVersion,
+		Name: proxyContainer, Image: "envoyproxy/envoy:v" + EnvoyVersion, Resources: proxyResources(),
 	})
+}
+
+// proxyResources are what Istio's chart gives to sidecars. Nothing here holds
+// them to it.
+func proxyResources() corev1.ResourceRequirements {
+	return corev1.ResourceRequirements{
+		Requests: corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("100m"), corev1.ResourceMemory: resource.MustParse("128Mi")},
+		Limits:   corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("2"), corev1.ResourceMemory: resource.MustParse("1Gi")},
+	}
 }
 
 // removePods deletes the Deployment's pods that are not wanted.

@@ -134,8 +134,11 @@ func writeForesight(out io.Writer, plan experiments.Plan) {
 	}
 	for _, f := range found.Findings {
 		what := "warning"
-		if f.Refused {
+		switch {
+		case f.Refused:
 			what = "refused"
+		case f.Advice():
+			what = "advice"
 		}
 		fmt.Fprintf(out, "  %s: %s (%s)\n", what, f, f.Rule)
 	}

@@ -39,7 +39,7 @@ func advise(names []string, format string) []Finding {
 	if len(names) > 6 {
 		text = strings.Join(names[:6], ", ") + fmt.Sprintf(" and %d more", len(names)-6)
 	}
-	return []Finding{{Text: "advice: " + fmt.Sprintf(format, text)}}
+	return []Finding{{Text: fmt.Sprintf(format, text)}}
 }
 
 func adviceTimeout(c *check) []Finding {

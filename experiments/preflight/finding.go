@@ -11,6 +11,10 @@ type Finding struct {
 	Text    string `json:"text"`             // what was found, what follows from it, and what would be right; in sentences
 }
 
+// Advice reports whether the finding is about good practice that is missing, and
+// not about a mistake.
+func (f Finding) Advice() bool { return strings.HasPrefix(f.Rule, "advice-") }
+
 // String returns the finding in one line: where it is, and what it says.
 func (f Finding) String() string {
 	where := []string{}
