@@ -13,6 +13,7 @@ import (
 
 	"github.com/faultline-mesh/faultline/experiments"
 	"github.com/faultline-mesh/faultline/experiments/manifest"
+	"github.com/faultline-mesh/faultline/experiments/preflight"
 )
 
 // planFlags are those of `faultline plan`.
@@ -126,11 +127,9 @@ func writeForesight(out io.Writer, plan experiments.Plan) {
 		fmt.Fprintln(out, "    "+strings.ReplaceAll(h.String(), "\n", "\n    "))
 	}
 	head := "  needs:\n"
-	for _, n := range found.Needs {
-		if n.Requests > 1 {
-			fmt.Fprintf(out, "%s    %s\n", head, n)
-			head = ""
-		}
+	for _, n := range preflight.Tightest(found.Needs) {
+		fmt.Fprintf(out, "%s    %s\n", head, n)
+		head = ""
 	}
 	for _, f := range found.Findings {
 		what := "warning"

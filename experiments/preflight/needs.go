@@ -26,9 +26,26 @@ type Need struct {
 }
 
 // String says the need: "during[0]: 138 requests to judge a split of 10%, of 250
-// that 5s at 50/s send".
+// that are sent in the phase during".
 func (n Need) String() string {
 	return fmt.Sprintf("%s: %s %s, of %d that are sent in the phase %s", n.Field, plural(n.Requests, "request"), n.Why, n.Sent, n.Phase)
+}
+
+// Tightest returns, for each claim that takes more than one request, what it
+// takes where the fewest are sent.
+func Tightest(needs []Need) []Need {
+	var all []Need
+	for _, n := range needs {
+		i := slices.IndexFunc(all, func(had Need) bool { return had.Field == n.Field && had.Why == n.Why })
+		switch {
+		case n.Requests <= 1:
+		case i < 0:
+			all = append(all, n)
+		case n.Sent < all[i].Sent:
+			all[i] = n
+		}
+	}
+	return all
 }
 
 // rate returns how many requests the load sends in a second.

@@ -79,7 +79,7 @@ func TestReadmissionTooLate(t *testing.T) {
 		{name: "ejected again", faults: f, claims: claims, objects: rule, change: lengths(5*time.Second, 5*time.Second),
 			want: "recovered[0]: DestinationRule shop/payments: asserts that hosts are taken back, and recovery, which is 5s, may end before: " +
 				"an ejection lasts 3s (baseEjectionTime) and up to 1s (interval) more, and a host that comes back while it still fails, as it does within the 5s of duration, " +
-				"is ejected again for longer: 6s the 2. time. Make recovery 7.5s, or duration less than 3s."},
+				"is ejected again for longer: 6s in the end. Make recovery 7.5s, or duration less than 3s."},
 	})
 }
 

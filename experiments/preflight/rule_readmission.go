@@ -61,8 +61,8 @@ func (c *check) late(e *Ejection) (text string, never bool) {
 	}
 	what := fmt.Sprintf("an ejection lasts %s (baseEjectionTime) and up to %s (interval) more", e.Base, e.Interval)
 	if again > 1 {
-		what += fmt.Sprintf(", and a host that comes back while it still fails, as it does within the %s of duration, is ejected again for longer: %s the %d. time",
-			c.Duration, lasts, again)
+		what += fmt.Sprintf(", and a host that comes back while it still fails, as it does within the %s of duration, is ejected again for longer: %s in the end",
+			c.Duration, lasts)
 	}
 	advice := fmt.Sprintf("Make recovery %s", roundUp(latest.Seconds()+0.5))
 	if again > 1 {
