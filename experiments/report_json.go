@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/faultline-mesh/faultline/experiments/preflight"
 	"github.com/faultline-mesh/faultline/loadgen"
 	"github.com/faultline-mesh/faultline/observe"
 )
@@ -17,6 +18,7 @@ type (
 		Verdict     Verdict              `json:"verdict"`
 		Reason      string               `json:"reason"`
 		Run         string               `json:"run"`
+		Findings    []preflight.Finding  `json:"findings,omitempty"` // warnings; what is refused has no report
 		Phases      map[string]phaseJSON `json:"phases"`
 		Evidence    evidenceJSON         `json:"evidence"`
 		Convergence convergencesJSON     `json:"convergence"`
@@ -100,6 +102,7 @@ type (
 func (r *Report) MarshalJSON() ([]byte, error) {
 	out := reportJSON{
 		Experiment: r.Name, Title: r.Title, Verdict: r.Verdict, Reason: r.Reason, Run: r.Run,
+		Findings:    r.Findings,
 		Phases:      map[string]phaseJSON{},
 		Evidence:    evidenceJSON{Faults: []faultJSON{}, Ejections: []ejectionJSON{}},
 		Convergence: convergencesJSON{Inject: r.Injected.json(), Revert: r.Reverted.json()},

@@ -95,7 +95,7 @@ spec:
   - {match: [{uri: {prefix: /}}], timeout: 1s, retries: {attempts: 0}, route: [{destination: {host: payments}}]}
   - {name: never, route: [{destination: {host: payments}}]}`,
 		}, injector.Callers{},
-			"callers in shop → payments:80: \n  route slow: no timeout; no retries; no ejection; VirtualService shop/payments\n  route 2: timeout 1s; no retries; no ejection; VirtualService shop/payments"},
+			"callers in shop → payments:80:\n  route slow: no timeout; no retries; no ejection; VirtualService shop/payments\n  route 2: timeout 1s; no retries; no ejection; VirtualService shop/payments"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			if got := hopsText(shopWorld(t, test.objects...), test.from); got != test.want {

@@ -14,13 +14,13 @@ import (
 // shop/payments, DestinationRule shop/payments". Of several routes each has a
 // line of its own.
 func (h Hop) String() string {
-	return fmt.Sprintf("%s → %s:%d: %s", h.From, h.To, h.Port.Number, h.policy())
+	return fmt.Sprintf("%s → %s:%d:%s", h.From, h.To, h.Port.Number, h.policy())
 }
 
 // policy says the policy of the hop.
 func (h Hop) policy() string {
 	if len(h.Routes) == 1 {
-		return h.Routes[0].String()
+		return " " + h.Routes[0].String()
 	}
 	var lines []string
 	for i, r := range h.Routes {
