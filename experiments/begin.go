@@ -21,6 +21,9 @@ func (t *trial) begin(ctx context.Context, longest time.Duration) (err error) {
 	if err := t.mayBegin(ctx); err != nil {
 		return err
 	}
+	if err := t.mayHalt(ctx); err != nil {
+		return err
+	}
 	if err := t.revertStale(ctx); err != nil {
 		return err
 	}
@@ -92,14 +95,20 @@ func (t *trial) revertStale(ctx context.Context) error {
 	return err
 }
 
-// haltedBefore turns a halt flag that keeps the run from beginning into a verdict;
-// any other error is one.
+// haltedBefore turns a halt flag, or a halt condition that matches already, into a
+// verdict; any other error is one.
 func (t *trial) haltedBefore(err error) (*Report, error) {
-	halted, ok := errors.AsType[*injector.HaltedError](err)
-	if !ok {
+	flag, flagged := errors.AsType[*injector.HaltedError](err)
+	halt, matched := errors.AsType[*haltError](err)
+	switch {
+	case flagged:
+		t.halted = flag.Error()
+	case matched:
+		t.noted(halt)
+	default:
 		return nil, err
 	}
-	t.halted, t.report.Clean = halted.Error(), true
+	t.report.Clean = true
 	t.finish(nil)
 	return t.report, nil
 }

@@ -1,9 +1,6 @@
 package experiments
 
-import (
-	"errors"
-	"fmt"
-)
+import "fmt"
 
 // checks asks every matcher about a phase.
 func checks(matchers [][]Matcher, p Phase) []Check {
@@ -22,8 +19,7 @@ func check(m Matcher, p Phase) Check {
 	ok, err := m.Match(p)
 	switch {
 	case err != nil:
-		var few interface{ NoSamples() bool }
-		open := errors.As(err, &few) && few.NoSamples()
+		open := isOpen(err)
 		return Check{NoSamples: open, misused: !open, Text: err.Error()}
 	case ok:
 		return Check{Held: true, Text: wanted(m, p) + measured(m, p)}
@@ -34,19 +30,17 @@ func check(m Matcher, p Phase) Check {
 
 // wanted says what a matcher asks for: its own String, or, for a matcher without
 // one, what it would say if its opposite had been wanted.
-func wanted(m Matcher, p Phase) string {
+func wanted(m Matcher, actual any) string {
 	if s, ok := m.(fmt.Stringer); ok {
 		return s.String()
 	}
-	return m.NegatedFailureMessage(p)
+	return m.NegatedFailureMessage(actual)
 }
 
 // measured adds what was found, of matchers that say it.
-func measured(m Matcher, p Phase) string {
-	if says, ok := m.(interface{ Measured(actual any) string }); ok {
-		if found := says.Measured(p); found != "" {
-			return ": " + found
-		}
+func measured(m Matcher, actual any) string {
+	if found := found(m, actual); found != "" {
+		return ": " + found
 	}
 	return ""
 }

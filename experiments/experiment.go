@@ -158,7 +158,7 @@ func (e Experiment) validateMatchers() []error {
 			}
 		}
 	}
-	return errs
+	return append(errs, e.invalidHalts()...)
 }
 
 // validateLoad reports what is wrong with the load and its way into the mesh.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/faultline-mesh/faultline/injector"
 )
@@ -16,7 +17,7 @@ import (
 func (t *trial) withFaults(ctx context.Context, body func(context.Context) error) (err error) {
 	if len(t.plan.Edits) == 0 {
 		t.report.Clean = true
-		return body(ctx)
+		return t.watched(ctx, body)
 	}
 	t.awaitGuard(ctx)
 	t.tell("inject", "injecting "+t.faultList())
@@ -30,6 +31,9 @@ func (t *trial) withFaults(ctx context.Context, body func(context.Context) error
 		t.plan.Edits = edits // as they were written, which may be on objects that had changed
 	}
 	defer func() {
+		if t.report.Halt != nil {
+			t.report.Halt.After = time.Since(t.report.Halt.At)
+		}
 		t.tell("revert", "taking every fault out")
 		// Revert outlives ctx: a cancelled experiment must still clean up.
 		after, cancel := context.WithTimeoutCause(context.WithoutCancel(ctx), t.revert,
@@ -49,7 +53,7 @@ func (t *trial) withFaults(ctx context.Context, body func(context.Context) error
 	}
 	inForce, stop := injection.Context(ctx)
 	defer stop()
-	return t.orHalted(ctx, t.proven(inForce, body))
+	return t.orHalted(ctx, t.watched(inForce, func(ctx context.Context) error { return t.proven(ctx, body) }))
 }
 
 // proven calls body when every affected proxy shows the fault. With one that does
@@ -94,7 +98,7 @@ func (t *trial) orHalted(ctx context.Context, err error) error {
 // fault is the fault phase, up to its end or a halt.
 func (t *trial) fault(ctx context.Context) error {
 	err := t.climbing(ctx, func(ctx context.Context) error {
-		return t.observe(ctx, t.experiment.Duration, &t.report.During, t.halts)
+		return t.observe(ctx, t.experiment.Duration, &t.report.During, t.asks)
 	})
 	if err != nil {
 		return err
@@ -106,17 +110,6 @@ func (t *trial) fault(ctx context.Context) error {
 		t.report.Vanished = t.vanished(looking)
 	}
 	return nil
-}
-
-// halts asks the halt conditions about what has been seen of the fault phase.
-func (t *trial) halts(p Phase) bool {
-	for _, m := range t.experiment.HaltWhen {
-		if ok, err := m.Match(p); ok && err == nil {
-			t.halted = fmt.Sprintf("%s; %s", wanted(m, p), p.Load)
-			return true
-		}
-	}
-	return false
 }
 
 func (t *trial) faultList() string {

@@ -13,33 +13,54 @@ import (
 // observe sends load for a phase and judges what came of it. The phase ends when
 // every request of it has its answer, so that what proxies counted and what the
 // load saw are of the same requests, and none of them lived in two phases. A
-// phase that stop calls off ends at once.
-func (t *trial) observe(ctx context.Context, length time.Duration, p *Phase, stop func(Phase) bool) error {
+// phase that a halt condition ends is over at once; ask is told how it goes, or nil.
+func (t *trial) observe(ctx context.Context, length time.Duration, p *Phase, ask func(Phase)) error {
 	p.Name, p.alpha = t.phaseName(p), t.experiment.Alpha
 	p.From = time.Now() // the recorder's phase began at the last cut; nothing was sent since
 	load := t.load
 	load.Duration = length
-	sending, calledOff := context.WithCancel(ctx)
-	defer calledOff()
-	running, err := load.Start(sending)
+	running, err := load.Start(ctx)
 	if err != nil {
 		return err
 	}
 	ended := make(chan struct{})
 	go func() { _, _ = running.Wait(); close(ended) }() // asked again below
 	t.follow(p, length, running, ended, func(so Phase) {
-		if stop != nil && stop(so) {
-			calledOff()
-		} else if t.enough(p, so) {
+		if ask != nil {
+			ask(so)
+		}
+		if ctx.Err() == nil && t.enough(p, so) {
 			running.End()
 		}
 	})
 	p.Load, err = running.Wait()
 	p.To = time.Now()
+	if err = t.counted(ctx, p, err); err != nil {
+		return err
+	}
+	p.Mesh.Ejections = mergeEjections(t.between, p.Mesh.Ejections)
+	t.between = nil
+	p.Checks = checks(t.matchers(p), *p)
+	return nil
+}
+
+// counted reads what the proxies counted in a phase, whose load ended with err.
+// After a halt nothing may keep the revert waiting, so that what cannot be read at
+// once is as it was read last.
+func (t *trial) counted(ctx context.Context, p *Phase, err error) error {
+	if halt := haltOf(ctx); halt != nil {
+		t.noted(halt)
+		last, stop := context.WithTimeout(context.WithoutCancel(ctx), haltCut)
+		defer stop()
+		if p.Mesh, _ = t.recorder.Cut(last); last.Err() != nil {
+			p.Mesh, _ = t.recorder.Window()
+		}
+		return nil
+	}
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	if err != nil && sending.Err() == nil { // not called off
+	if err != nil {
 		return err
 	}
 	p.Mesh, err = t.recorder.Cut(ctx)
@@ -47,9 +68,6 @@ func (t *trial) observe(ctx context.Context, length time.Duration, p *Phase, sto
 	if err = t.excused(err); err != nil {
 		return fmt.Errorf("observe proxies: %w", err)
 	}
-	p.Mesh.Ejections = mergeEjections(t.between, p.Mesh.Ejections)
-	t.between = nil
-	p.Checks = checks(t.matchers(p), *p)
 	return nil
 }
 

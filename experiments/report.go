@@ -53,6 +53,10 @@ type Report struct {
 
 	Findings []preflight.Finding // what was to be known before the run, and did not keep it from being done
 
+	// Halt is what ended the fault phase early, or kept it from beginning; nil
+	// when nothing did, or the halt flag.
+	Halt *Halt
+
 	Evidence []Evidence // per fault, what shows that it fired
 	// Placement says, per fault, whether the load passed the proxies that make
 	// it; empty until somebody looked.

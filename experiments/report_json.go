@@ -19,6 +19,7 @@ type (
 		Reason      string               `json:"reason"`
 		Run         string               `json:"run"`
 		Findings    []preflight.Finding  `json:"findings,omitempty"` // warnings; what is refused has no report
+		Halt        *haltJSON            `json:"halt,omitempty"`
 		Phases      map[string]phaseJSON `json:"phases"`
 		Evidence    evidenceJSON         `json:"evidence"`
 		Convergence convergencesJSON     `json:"convergence"`
@@ -29,6 +30,17 @@ type (
 		Born      []string `json:"born,omitempty"`
 		Gone      []string `json:"gone,omitempty"`
 		Restarted []string `json:"restarted,omitempty"`
+	}
+	haltJSON struct {
+		Condition string      `json:"condition"`
+		Measured  string      `json:"measured,omitempty"`
+		At        time.Time   `json:"at"`
+		Window    *windowJSON `json:"window,omitempty"`
+		After     string      `json:"after,omitempty"` // from at until the revert began
+	}
+	windowJSON struct {
+		From time.Time `json:"from"`
+		To   time.Time `json:"to"`
 	}
 	phaseJSON struct {
 		From   time.Time   `json:"from"`
@@ -113,6 +125,9 @@ func (r *Report) MarshalJSON() ([]byte, error) {
 	}
 	for _, s := range r.Restarts {
 		out.Pods.Restarted = append(out.Pods.Restarted, s.Proxy)
+	}
+	if r.Halt != nil {
+		out.Halt = r.Halt.json()
 	}
 	for _, p := range r.Phases() {
 		out.Phases[p.Name] = p.json()

@@ -119,6 +119,10 @@ func (r *Runner) Run(ctx context.Context, e Experiment) (report *Report, err err
 		t.finish(interrupted)
 		return report, nil
 	}
+	if err := t.haltedAlready(ctx); err != nil {
+		report.Clean = true
+		return t.haltedBefore(err)
+	}
 	err = t.withFaults(ctx, t.fault)
 	interrupted, notReverted := separate(err)
 	if interrupted == nil && notReverted == nil && t.halted == "" {

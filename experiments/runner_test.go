@@ -157,26 +157,6 @@ func TestRunTellsADeviation(t *testing.T) {
 	}
 }
 
-// A halt condition ends the fault phase when it is asked, long before its end,
-// and there is no recovery to judge.
-func TestRunHalts(t *testing.T) {
-	e := newTarget(t).experiment()
-	e.Duration = time.Hour
-	e.HaltWhen = []Matcher{says{err: errMisuse}, says{ok: true, err: errMisuse}, named(says{ok: true}, "success rate at most 100%")}
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
-	defer cancel()
-	report, err := newFakeAPI(t).runner(t).Run(ctx, e)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if ctx.Err() != nil {
-		t.Error("the fault phase went on")
-	}
-	if report.Verdict != Halted || !strings.HasPrefix(report.Reason, "halted: success rate at most 100%; ") || len(report.Phases()) != 2 {
-		t.Errorf("got:\n%s", report)
-	}
-}
-
 func TestRunIsInterrupted(t *testing.T) {
 	for _, step := range []string{BaselinePhase, DuringPhase, RecoveryPhase} {
 		t.Run(step, func(t *testing.T) {

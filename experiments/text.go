@@ -29,6 +29,9 @@ func (r *Report) String() string {
 			row("", c.mark()+c.Text)
 		}
 	}
+	if r.Halt != nil {
+		row("halted", r.Halt.text())
+	}
 	for _, e := range r.Evidence {
 		if e.Fired > 0 {
 			row("evidence", e.String())

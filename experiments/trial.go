@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/faultline-mesh/faultline/experiments/internal/guard"
@@ -25,16 +26,19 @@ type trial struct {
 	recorder   *observe.Recorder
 	load       loadgen.Load // with the run's headers and the entry's address
 	report     *Report
-	injection  *injector.Injection // once the faults are in
-	steps      []step              // of the ramps, as far as they got
-	halted     string              // what a halt condition, or the halt flag, said
-	guard      *guard.Guard        // nil without one
-	unloaded   bool                // no request is sent
-	between    []observe.Ejection  // noticed between the phases
-	places     places              // where the faulted services are in the proxies
-	scouted    func()              // ends the scout
-	lives      census              // the observed proxies, as they were counted last
-	newborn    map[string]bool     // proxies that were born during the run, by identity
+	injection  *injector.Injection     // once the faults are in
+	steps      []step                  // of the ramps, as far as they got
+	halted     string                  // what a halt condition, or the halt flag, said
+	guard      *guard.Guard            // nil without one
+	unloaded   bool                    // no request is sent
+	between    []observe.Ejection      // noticed between the phases
+	places     places                  // where the faulted services are in the proxies
+	scouted    func()                  // ends the scout
+	lives      census                  // the observed proxies, as they were counted last
+	newborn    map[string]bool         // proxies that were born during the run, by identity
+	fire       context.CancelCauseFunc // ends the fault phase, with a haltError
+	fetching   sync.WaitGroup          // of the conditions that are fetched
+	windows    []observe.Change        // of the fault phase, at each look of the halt conditions
 }
 
 // prepare plans the run and begins to observe. Nothing is written to the mesh.
@@ -156,6 +160,7 @@ func (t *trial) outcome(interrupted error) outcome {
 // close ends everything that the trial started. What is not clean is left to the
 // guard.
 func (t *trial) close() error {
+	t.fetching.Wait()
 	if t.guard != nil {
 		t.guard.End(t.report.Clean)
 	}

@@ -60,7 +60,7 @@ func TestPlaces(t *testing.T) {
 		name string
 		want []string
 	}{
-		{"URL", []string{"spec.load.url"}},
+		{"URL", []string{"spec.load.url", "spec.haltWhen[].promql.url"}},
 		{"fixed", []string{"spec.faults[].delay.fixed", "spec.faults[].delays.steps[].fixed"}},
 		{"percent", []string{
 			"spec.faults[].delay.percent", "spec.faults[].delays.steps[].percent", "spec.faults[].abort.percent", "spec.faults[].blackhole.percent",

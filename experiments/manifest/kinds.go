@@ -229,12 +229,12 @@ func (b bound[T, L]) limit() any {
 	return nil
 }
 
-// chosen returns the names of those fields of a struct of pointers that are set,
-// and the last of them.
+// chosen returns the names of those pointers in a struct that are set, and the
+// last of them.
 func chosen(kinds any) (names []string, one any) {
-	for field, value := range reflect.ValueOf(kinds).Fields() {
-		if !value.IsNil() {
-			names, one = append(names, tagName(field)), value.Interface()
+	for _, f := range fieldsOf(reflect.ValueOf(kinds)) {
+		if f.value.Kind() == reflect.Pointer && !f.value.IsNil() {
+			names, one = append(names, f.name), f.value.Interface()
 		}
 	}
 	return names, one
@@ -246,8 +246,10 @@ func wantOne(kinds any, advice string) string {
 	switch len(names) {
 	case 0:
 		var known []string
-		for field := range reflect.TypeOf(kinds).Fields() {
-			known = append(known, tagName(field))
+		for _, f := range fieldsOf(reflect.ValueOf(kinds)) {
+			if f.value.Kind() == reflect.Pointer {
+				known = append(known, f.name)
+			}
 		}
 		return fmt.Sprintf("names none of %s; want one", strings.Join(known, ", "))
 	case 1:

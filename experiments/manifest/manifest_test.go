@@ -112,6 +112,14 @@ spec:
   - readmitted: {service: payments}
   haltWhen:
   - successRate: {atMost: 0.5}
+  - {latency: {quantile: 0.99, atLeast: 3s}, window: 5s}
+  - promql:
+      url: https://prometheus.example/team
+      query: sum(rate(errors[30s]))
+      bearerTokenFile: /var/run/token
+      caFile: /etc/ca.pem
+      timeout: 1s
+      atLeast: -0.5
   blastRadius:
     namespaces: [shop, bank]
     namespaceLabel: faultline.dev/allowed=true
@@ -194,7 +202,7 @@ func TestEveryFieldIsRead(t *testing.T) {
 			"10% of recommendations to subset v2", "p0 latency at least 1ms",
 		},
 		Recovered: []string{"all ejected hosts of payments readmitted"},
-		HaltWhen:  []string{"success rate at most 50%"},
+		HaltWhen:  []string{"success rate at most 50%", "p99 latency at least 3s, of the last 5s", "promql sum(rate(errors[30s])) at least -0.5"},
 	}
 	if diff := cmp.Diff(words, said); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)

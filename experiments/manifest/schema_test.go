@@ -230,7 +230,7 @@ func TestSchemaTakesTheSameValues(t *testing.T) {
 	for name, zero := range map[string]value{
 		"apiVersion": new(apiVersion), "kind": new(kind), "text": new(text), "flag": new(flag), "siteName": new(siteName),
 		"policyName": new(policyName), "grpcStatus": new(grpcStatus),
-		"duration": new(duration), "percentage": new(percentage), "share": new(share), "ratio": new(ratio),
+		"duration": new(duration), "percentage": new(percentage), "share": new(share), "ratio": new(ratio), "quantity": new(quantity),
 		"perSecond": new(perSecond), "alpha": new(alpha), "count": new(count), "number": new(number), "port": new(port),
 		"mockStatus": new(mockStatus), "seenStatus": new(seenStatus),
 	} {

@@ -29,21 +29,21 @@ type metadata struct {
 }
 
 type spec struct {
-	Title       text       `yaml:"title"`
-	Faults      []fault    `yaml:"faults"`
-	Load        load       `yaml:"load"`
-	Gateway     text       `yaml:"gateway"`
-	SteadyState []matchers `yaml:"steadyState"`
-	Healthy     []matchers `yaml:"healthy"`
-	During      []matchers `yaml:"during"`
-	Recovered   []matchers `yaml:"recovered"`
-	HaltWhen    []matchers `yaml:"haltWhen"`
-	BlastRadius radius     `yaml:"blastRadius"`
-	Settle      duration   `yaml:"settle"`
-	Duration    duration   `yaml:"duration"`
-	Recovery    duration   `yaml:"recovery"`
-	StopEarly   flag       `yaml:"stopEarly"`
-	Alpha       alpha      `yaml:"alpha"`
+	Title       text            `yaml:"title"`
+	Faults      []fault         `yaml:"faults"`
+	Load        load            `yaml:"load"`
+	Gateway     text            `yaml:"gateway"`
+	SteadyState []matchers      `yaml:"steadyState"`
+	Healthy     []matchers      `yaml:"healthy"`
+	During      []matchers      `yaml:"during"`
+	Recovered   []matchers      `yaml:"recovered"`
+	HaltWhen    []haltCondition `yaml:"haltWhen"`
+	BlastRadius radius          `yaml:"blastRadius"`
+	Settle      duration        `yaml:"settle"`
+	Duration    duration        `yaml:"duration"`
+	Recovery    duration        `yaml:"recovery"`
+	StopEarly   flag            `yaml:"stopEarly"`
+	Alpha       alpha           `yaml:"alpha"`
 }
 
 type fault struct {
@@ -102,7 +102,7 @@ func (d document) experiment() experiments.Experiment {
 		Healthy:     matcherList(s.Healthy),
 		During:      matcherList(s.During),
 		Recovered:   matcherList(s.Recovered),
-		HaltWhen:    matcherList(s.HaltWhen),
+		HaltWhen:    haltList(s.HaltWhen),
 		BlastRadius: s.BlastRadius.blastRadius(),
 		Settle:      time.Duration(s.Settle),
 		Duration:    time.Duration(s.Duration),
@@ -196,6 +196,12 @@ func (d document) yamlPath(field string) string {
 			field = strings.TrimSuffix(prefix+effect, ".")
 		case effect != "" && !slices.Contains(names(fieldsOf(reflect.ValueOf(&f).Elem())), own):
 			field = prefix + effect + "." + within
+		}
+	}
+	for i, h := range d.Spec.HaltWhen {
+		prefix := fmt.Sprintf("haltWhen[%d].", i)
+		if within, ofThis := strings.CutPrefix(field, prefix); ofThis && h.PromQL != nil && within != "window" {
+			field = strings.TrimSuffix(prefix+"promql."+within, ".bound") // which has two names there
 		}
 	}
 	return "spec." + field

@@ -34,6 +34,7 @@ type (
 	percentage float64 // of requests
 	share      float64 // as percentage, but from 0 to 1
 	ratio      float64
+	quantity   float64 // any number
 	perSecond  float64
 	alpha      float64 // share of wrong answers
 
@@ -47,7 +48,7 @@ type (
 // All there are.
 var _ = [...]value{
 	new(apiVersion), new(kind), new(text), new(flag), new(siteName), new(policyName), new(grpcStatus),
-	new(duration), new(percentage), new(share), new(ratio), new(perSecond), new(alpha),
+	new(duration), new(percentage), new(share), new(ratio), new(quantity), new(perSecond), new(alpha),
 	new(count), new(number), new(port), new(mockStatus), new(seenStatus),
 }
 
@@ -73,6 +74,7 @@ func (*duration) want() string   { return "a duration above 0, such as 10s or 20
 func (*percentage) want() string { return "a percentage of requests, above 0 and up to 100" }
 func (*share) want() string      { return "a share from 0 to 1, such as 0.99 for 99%" }
 func (*ratio) want() string      { return "a number, 0 or more" }
+func (*quantity) want() string   { return "a number" }
 func (*perSecond) want() string  { return "a number of requests per second, above 0" }
 func (*alpha) want() string      { return "a share of wrong answers, above 0 and up to 0.05, such as 1e-6" }
 func (*count) want() string      { return "a whole number, 0 or more" }
@@ -152,6 +154,10 @@ func (v *share) read(n *yaml.Node) string {
 
 func (v *ratio) read(n *yaml.Node) string {
 	return readNumber(n, (*float64)(v), func(x float64) bool { return x >= 0 })
+}
+
+func (v *quantity) read(n *yaml.Node) string {
+	return readNumber(n, (*float64)(v), func(float64) bool { return true })
 }
 
 func (v *perSecond) read(n *yaml.Node) string {

@@ -15,9 +15,10 @@ import (
 	"github.com/faultline-mesh/faultline/meshtest"
 )
 
-// Start builds the shop, starts a mesh and deploys the shop to it. Call stop,
-// also after an error: it ends the mesh and removes what was built.
-func Start(ctx context.Context) (mesh *meshtest.Mesh, stop func() error, err error) {
+// Start builds the shop, starts a mesh, changed as one likes, and deploys the shop
+// to it. Call stop, also after an error: it ends the mesh and removes what was
+// built.
+func Start(ctx context.Context, change ...func(*meshtest.Mesh)) (mesh *meshtest.Mesh, stop func() error, err error) {
 	dir, err := os.MkdirTemp("", "shop-")
 	if err != nil {
 		return nil, func() error { return nil }, err
@@ -26,6 +27,9 @@ func Start(ctx context.Context) (mesh *meshtest.Mesh, stop func() error, err err
 	mesh = &meshtest.Mesh{
 		Images:   map[string]string{"faultline/shop": program},
 		Progress: func(line string) { fmt.Fprintln(os.Stderr, line) },
+	}
+	for _, c := range change {
+		c(mesh)
 	}
 	stop = func() error {
 		return errors.Join(mesh.Stop(context.WithoutCancel(ctx)), os.RemoveAll(dir))
@@ -44,18 +48,19 @@ func Start(ctx context.Context) (mesh *meshtest.Mesh, stop func() error, err err
 // Around returns tests with a shop around them, for experiments.Main: its Run
 // starts the shop, hands the mesh to use, runs the tests, ends the mesh, and
 // returns the exit code.
-func Around(tests interface{ Run() int }, use func(*meshtest.Mesh)) interface{ Run() int } {
-	return &around{tests, use}
+func Around(tests interface{ Run() int }, use func(*meshtest.Mesh), change ...func(*meshtest.Mesh)) interface{ Run() int } {
+	return &around{tests, use, change}
 }
 
 type around struct {
-	tests interface{ Run() int }
-	use   func(*meshtest.Mesh)
+	tests  interface{ Run() int }
+	use    func(*meshtest.Mesh)
+	change []func(*meshtest.Mesh)
 }
 
 // Run does what Around says.
 func (a *around) Run() (code int) {
-	mesh, stop, err := Start(context.Background())
+	mesh, stop, err := Start(context.Background(), a.change...)
 	defer func() {
 		if err := stop(); err != nil {
 			fmt.Fprintln(os.Stderr, err)
