@@ -277,7 +277,7 @@ func TestTheDocumentHasTheTable(t *testing.T) {
 	}
 	want = append(want, fmt.Sprintf("| %d | none of these | Held |", len(want)+1))
 	var got []string
-	for _, line := range strings.Split(string(text), "\n") {
+	for line := range strings.SplitSeq(string(text), "\n") {
 		if cells := strings.Split(line, " | "); len(cells) == 4 && line[2] >= '1' && line[2] <= '9' {
 			got = append(got, strings.Join(cells[:3], " | ")+" |")
 		}

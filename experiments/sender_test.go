@@ -28,7 +28,8 @@ func TestLagLimits(t *testing.T) {
 		{"of another phase", Experiment{Recovered: []Matcher{latency(0.5, 400*time.Millisecond)}}, 201 * time.Millisecond, ""},
 		{"a limit that no machine could keep", Experiment{During: []Matcher{latency(0.99, 8*time.Millisecond)}}, 20 * time.Millisecond, ""},
 		{
-			"a lower limit is none", Experiment{During: []Matcher{assertions.HaveLatency(0.5, assertions.AtLeast(time.Millisecond))}},
+			"a lower limit is none",
+			Experiment{During: []Matcher{assertions.HaveLatency(0.5, assertions.AtLeast(time.Millisecond))}},
 			100 * time.Millisecond, "",
 		},
 	} {

@@ -74,7 +74,7 @@ func decision(m Matcher, so Phase) string {
 
 // tally counts what a claim about a share counts; ok is false of any other claim.
 func tally(about claim.Claim, so Phase) (n, k int, ok bool) {
-	matches := func(loadgen.Sample) bool { return false }
+	var matches func(loadgen.Sample) bool
 	switch about.Kind {
 	case claim.SuccessRate:
 		matches = func(s loadgen.Sample) bool { return 200 <= s.Code && s.Code < 400 }
