@@ -65,6 +65,15 @@ bench: ## every benchmark
 crash: assets ## kill N processes (2000) in inject, hold and revert, and look what is left
 	go test -count=1 -timeout 2h -run '^TestCrash$$' -v ./internal/crash -args -crash.n $(N)
 
+.PHONY: sabotage
+sabotage: assets ## experiments made worthless in every way: none may be Held; prints each with its verdict and reason
+	go test -count=1 -v -timeout 15m -run '^TestSabotage$$' ./internal/sabotage
+
+.PHONY: soak
+soak: N = 200
+soak: assets ## the ejection experiment N times (200), in turns with and without ejection: no false verdict
+	go test -count=1 -v -timeout 2h -run '^TestSoak$$' ./internal/soak -args -soak.n $(N) -soak.log $(CURDIR)/build/soak.log
+
 .PHONY: fuzz
 fuzz: ## every fuzz target, each for FUZZTIME (60s)
 	@grep -roE --include='*_test.go' '^func Fuzz[[:alnum:]]+' . | while IFS=: read -r file target; do \

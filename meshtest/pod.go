@@ -40,6 +40,8 @@ type podRun struct {
 	trouble  error
 	restarts int
 	ip       string
+
+	processes []*process.Process // of the containers, in their order, while they run
 }
 
 func (r *podRun) state() (bool, error) {
@@ -83,7 +85,9 @@ func (r *podRun) once(ctx context.Context) (err error) {
 	r.ip = a.IP
 	r.mu.Unlock()
 	processes, err := r.spawn(a)
+	r.hold(processes)
 	defer func() {
+		r.hold(nil)
 		for _, p := range processes {
 			err = errors.Join(err, p.Stop(stopGrace))
 			r.node.spawner.Forget(p)
@@ -97,6 +101,13 @@ func (r *podRun) once(ctx context.Context) (err error) {
 	}
 	r.set(ctx, true, nil)
 	return firstExit(ctx, processes)
+}
+
+// hold remembers the processes that run now.
+func (r *podRun) hold(processes []*process.Process) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.processes = processes
 }
 
 // spawn starts every container; what was started is returned even with an error.
