@@ -75,6 +75,10 @@ type Report struct {
 	Vanished string      // that no pod of a faulted service was left at the end of the fault phase, and who says so; empty when some were
 	Objects  []string    // objects that were edited, as "Kind namespace/name"
 	Clean    bool        // whether every edit is known to have been taken back
+
+	// Series is what the observed proxies counted over time, from before the
+	// baseline until the verdict, also between the phases.
+	Series observe.Series
 }
 
 // Phase is one part of a run. Matchers of package assertions take it as it is.

@@ -24,6 +24,7 @@ type (
 		Evidence    evidenceJSON         `json:"evidence"`
 		Convergence convergencesJSON     `json:"convergence"`
 		Revert      revertJSON           `json:"revert"`
+		Series      *seriesJSON          `json:"series,omitempty"` // left out when nothing was recorded
 		Pods        *podsJSON            `json:"pods,omitempty"`
 	}
 	podsJSON struct { // that did not stay what they were, as "Pod namespace/name"
@@ -119,6 +120,7 @@ func (r *Report) MarshalJSON() ([]byte, error) {
 		Evidence:    evidenceJSON{Faults: []faultJSON{}, Ejections: []ejectionJSON{}},
 		Convergence: convergencesJSON{Inject: r.Injected.json(), Revert: r.Reverted.json()},
 		Revert:      revertJSON{Clean: r.Clean, Objects: append([]string{}, r.Objects...)},
+		Series:      newSeriesJSON(r.Series),
 	}
 	if len(r.Born)+len(r.Gone)+len(r.Restarts) > 0 {
 		out.Pods = &podsJSON{Born: r.Born, Gone: r.Gone}

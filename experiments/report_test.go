@@ -157,6 +157,8 @@ func reports() map[string]*Report {
 	held.During.Checks = []Check{{Held: true, Text: "number of ejected hosts of payments at least 1"}, {Held: true, Text: "success rate at least 60%"}}
 	held.Recovery.Checks = []Check{{Held: true, Text: "success rate at least 99%"}}
 
+	held.Series = shopSeries()
+
 	deviated := &Report{
 		Name: "inventory", Title: "customers can check out while inventory is down", Run: "7f3a", Verdict: Deviated,
 		Reason:   "during: Expected success rate to be at least 99%, but it was 0%\n    10 requests, 0.0% ok (503 ×10), p50 5ms, p99 10ms",

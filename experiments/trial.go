@@ -148,6 +148,9 @@ func runHeader(header map[string]string, run string) map[string]string {
 
 // finish draws the verdict.
 func (t *trial) finish(interrupted error) {
+	if t.recorder != nil {
+		t.report.Series = t.recorder.Series()
+	}
 	t.report.Verdict, t.report.Reason = judge(t.outcome(interrupted))
 	t.tell("verdict", fmt.Sprintf("%s: %s", t.report.Verdict, t.report.Reason))
 }
