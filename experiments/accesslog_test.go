@@ -13,23 +13,23 @@ const (
 	inboundLine = `[2026-11-23T05:45:52.284Z] "GET /checkout HTTP/1.1" 200 - via_upstream - "-" 0 426 5 4 "-" "Go-http-client/1.1" ` +
 		`"7cd9e33f-5a94-4024-86cb-faa4a59e22c5" "checkout" "127.20.1.7:18080" inbound|8080|| 127.0.0.6:47916 127.20.1.7:8080 127.0.0.1:56038 - default`
 	jsonLine = `{"start_time":"2026-11-23T05:46:54.874Z","method":"GET","path":"/reserve","response_code":503,"response_flags":"FI","request_id":"1a7af5d6-5135-4d1b-bb03-4eb6d5e3c49b",` +
-		`"upstream_cluster":"outbound|80||inventory.shop.svc.cluster.local","route_name":"faultline-abc-0","bytes_sent":18}`
+		`"upstream_cluster":"outbound|80||inventory.shop.svc.cluster.local","route_name":"faultline-abc-0","downstream_remote_address":"127.0.0.1:47036","bytes_sent":18}`
 )
 
 var (
 	abortedHit = hit{
 		at: time.Date(2026, 11, 23, 5, 46, 54, 874e6, time.UTC), flags: []string{"FI"},
 		cluster: "outbound|80||inventory.shop.svc.cluster.local", route: "faultline-abc-0",
-		id: "1a7af5d6-5135-4d1b-bb03-4eb6d5e3c49b",
+		id: "1a7af5d6-5135-4d1b-bb03-4eb6d5e3c49b", peer: "127.0.0.1:47036",
 	}
 	inboundHit = hit{
 		at: time.Date(2026, 11, 23, 5, 45, 52, 284e6, time.UTC), flags: []string{"-"}, cluster: "inbound|8080||", route: "default",
-		id: "7cd9e33f-5a94-4024-86cb-faa4a59e22c5",
+		id: "7cd9e33f-5a94-4024-86cb-faa4a59e22c5", peer: "127.0.0.1:56038",
 	}
 )
 
 func (h hit) equal(other hit) bool {
-	return h.at.Equal(other.at) && slices.Equal(h.flags, other.flags) && h.cluster == other.cluster && h.route == other.route && h.id == other.id
+	return h.at.Equal(other.at) && slices.Equal(h.flags, other.flags) && h.cluster == other.cluster && h.route == other.route && h.id == other.id && h.peer == other.peer
 }
 
 func TestParseAccessLog(t *testing.T) {
@@ -59,7 +59,7 @@ func TestParseAccessLog(t *testing.T) {
 		{"a browser with quotes in its name", with("curl/7.88.1", `the "good" one`), []hit{abortedHit}},
 		{"a cluster with a subset", with("|80||", "|80|v1|"), []hit{{
 			at: abortedHit.at, flags: []string{"FI"}, cluster: "outbound|80|v1|inventory.shop.svc.cluster.local", route: "faultline-abc-0",
-			id: abortedHit.id,
+			id: abortedHit.id, peer: abortedHit.peer,
 		}}},
 		{"JSON", jsonLine, []hit{abortedHit}},
 		{"JSON with nothing known", `{"start_time":"2026-11-23T05:46:54.874Z","response_flags":"-","upstream_cluster":null,"route_name":null}`, []hit{{

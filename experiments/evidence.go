@@ -2,13 +2,10 @@ package experiments
 
 import (
 	"context"
-	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/faultline-mesh/faultline/injector"
-	"github.com/faultline-mesh/faultline/internal/stats"
 	"github.com/faultline-mesh/faultline/observe"
 )
 
@@ -25,31 +22,111 @@ const (
 func (t *trial) evidence(ctx context.Context) ([]Evidence, error) {
 	waiting, cancel := context.WithTimeout(ctx, evidenceBudget)
 	defer cancel()
-	var all []Evidence
-	for i, fault := range t.experiment.Faults {
-		e := Evidence{Fault: fault.String()}
-		makers, steps := t.makers(i), t.traces(i)
+	var found []finding
+	for _, h := range t.hops() {
+		f := t.finding(h)
 		for {
-			if err := t.fromLogs(ctx, &e, makers, steps); err != nil {
+			if err := t.readLogs(ctx, &f, t.report.During); err != nil {
 				t.log.Warn("no access log", "error", err)
 				break
 			}
-			if e.complete() || pause(waiting, 200*time.Millisecond) != nil {
+			if f.complete() || pause(waiting, 200*time.Millisecond) != nil {
 				break
 			}
 		}
-		if e.Fired == 0 {
-			fromCounters(&e, t.report.During, t.unshared(i, makers), steps)
-		}
-		if e.Fired == 0 {
-			fromMarker(&e, fault, len(t.experiment.Faults), steps, t.report)
-		}
-		if fault.Site == injector.Caller || fault.AllTraffic { // else other traffic of the pods may be among the requests
-			e.Off = offShare(e, steps, t.report.During.Alpha())
-		}
+		found = append(found, f)
+	}
+	if err := t.tellOthers(ctx, found); err != nil {
+		return nil, err
+	}
+	var all []Evidence
+	for i := range found {
+		e := found[i].evidence(t.report, t.experiment.Load.Header, t.experiment.alpha())
+		e.Flags = flagsToward(found[i].fault.On, t.metered)
 		all = append(all, e)
 	}
 	return all, nil
+}
+
+// finding is what is known of one fault.
+type finding struct {
+	hop
+	steps    []trace   // what it leaves in logs, with nothing counted
+	readings []reading // by proxy that makes it
+	marked   int       // answers of the load that show our response header; -1 where that says nothing of this fault
+}
+
+// reading is what the sources say of one fault in one proxy.
+type reading struct {
+	proxy observe.Proxy
+
+	logged  bool    // its access log has requests of the hop
+	reached int     // those, in the fault phase
+	steps   []trace // with those of them counted that came to the fault
+
+	counters []int // at most one number: what the filter's counters say; none where they are not exported
+	metrics  []int // the same of istio_requests_total
+	passed   int   // requests that passed the hop, by the counters of hosts
+	others   bool  // those that did not match are not the load's
+}
+
+// finding collects what needs no further asking.
+func (t *trial) finding(h hop) finding {
+	f := finding{hop: h, steps: t.traces(h.index), marked: -1}
+	if h.fault.Site == injector.Caller && len(t.experiment.Faults) == 1 {
+		f.marked = t.report.During.Load.Marked(t.report.Run)
+	}
+	alone := t.unshared(h.index, h.makers)
+	for _, p := range h.makers {
+		r := reading{proxy: p}
+		same := func(other observe.Proxy) bool { return other.String() == p.String() }
+		if i := slices.IndexFunc(t.report.During.Mesh.Proxies, func(s observe.ProxyState) bool { return same(s.Proxy) }); i >= 0 {
+			state := t.report.During.Mesh.Proxies[i]
+			r.passed = h.passed(state)
+			if slices.ContainsFunc(alone, same) {
+				r.counters = counted(state, f.steps)
+			}
+		}
+		if requests := t.metered[p.String()]; slices.ContainsFunc(alone, same) && len(requests) > 0 {
+			r.metrics = f.metered(requests)
+		}
+		f.readings = append(f.readings, r)
+	}
+	return f
+}
+
+// complete reports whether the logs need not be asked again: they show the fault,
+// each part of it and, where it hits every request, in each proxy that the load
+// passes.
+func (f finding) complete() bool {
+	e := f.fromLogs()
+	if e.Fired == 0 || !e.complete() {
+		return false
+	}
+	return !f.hitsAll() || !slices.ContainsFunc(f.readings, func(r reading) bool { return r.passed > 0 && r.hits() == 0 })
+}
+
+// hitsAll reports whether the fault hits every request that meets it, all the time.
+func (f finding) hitsAll() bool { return len(f.steps) == 1 && f.steps[0].hitsAll() }
+
+// came counts the requests that met the fault in a proxy, by its log.
+func (r reading) came() int {
+	sum := 0
+	for _, step := range r.steps {
+		sum += step.came
+	}
+	return sum
+}
+
+// hits counts the requests that it hit, by its log.
+func (r reading) hits() int {
+	sum := 0
+	for _, step := range r.steps {
+		for _, n := range step.hit {
+			sum += n
+		}
+	}
+	return sum
 }
 
 // makers are the proxies in which a fault is made, each once.
@@ -82,96 +159,4 @@ func (t *trial) unshared(fault int, makers []observe.Proxy) []observe.Proxy {
 		}
 	}
 	return slices.DeleteFunc(slices.Clone(makers), func(p observe.Proxy) bool { return others[p.String()] })
-}
-
-// fromLogs counts in the makers' access logs. At the Caller site every request
-// that came to the fault names our route, so the share is known.
-func (t *trial) fromLogs(ctx context.Context, e *Evidence, makers []observe.Proxy, steps []trace) error {
-	ctx, cancel := context.WithTimeout(ctx, readingBudget)
-	defer cancel()
-	counted := fresh(steps)
-	for _, proxy := range makers {
-		log, err := t.mesh.Logs(ctx, proxy, t.report.During.From)
-		if err != nil {
-			return err
-		}
-		for _, h := range parseAccessLog(log) {
-			for n := range counted {
-				counted[n].count(h)
-			}
-		}
-	}
-	*e = Evidence{Fault: e.Fault}
-	for n := range counted {
-		e.add(counted[n])
-	}
-	if e.Fired > 0 {
-		e.Source = "access log"
-	}
-	return nil
-}
-
-// fromCounters reads the fault filters' own counters, which Istio's proxies do
-// not export unless told to (its setting proxyStatsMatcher).
-func fromCounters(e *Evidence, during Phase, makers []observe.Proxy, steps []trace) {
-	counters := countersOf(steps)
-	fired := 0
-	for _, state := range during.Mesh.Proxies {
-		if !slices.ContainsFunc(makers, func(p observe.Proxy) bool { return p.String() == state.Proxy.String() }) {
-			continue
-		}
-		for name, n := range state.Stats {
-			if slices.ContainsFunc(counters, func(c string) bool { return strings.HasSuffix(name, ".fault."+c) }) {
-				fired += int(n)
-			}
-		}
-	}
-	if fired > 0 {
-		*e = Evidence{Fault: e.Fault, Source: "fault counters", Fired: fired}
-	}
-}
-
-// fromMarker counts the answers that carry our response header. They say that a
-// request took a route of the fault, which means that it was hit only where the
-// fault hits every request on it, all the time, and is the only one.
-func fromMarker(e *Evidence, fault injector.Fault, faults int, steps []trace, r *Report) {
-	if fault.Site != injector.Caller || faults > 1 || len(steps) != 1 || !steps[0].hitsAll() {
-		return
-	}
-	if n := r.During.Load.Marked(r.Run); n > 0 {
-		*e = Evidence{Fault: e.Fault, Source: "response header", Fired: n}
-	}
-}
-
-// offShare compares the shares of the requests that were hit with the percent
-// that was asked, by the exact binomial interval: Envoy draws for each request
-// on its own.
-func offShare(e Evidence, steps []trace, alpha float64) string {
-	var asked []float64 // of each part, in the order of e.Parts
-	for _, step := range steps {
-		for _, sign := range step.signs {
-			asked = append(asked, sign.Percent)
-		}
-	}
-	if len(asked) == 1 {
-		return offPart(e.String(), e.Fired, e.Of, asked[0], alpha)
-	}
-	for n, part := range e.Parts {
-		text := fmt.Sprintf("%s: %s (%s)", e.Fault, part, e.Source)
-		if off := offPart(text, part.Fired, part.Of, asked[n], alpha); off != "" {
-			return off
-		}
-	}
-	return ""
-}
-
-func offPart(text string, fired, of int, percent, alpha float64) string {
-	switch {
-	case of == 0 || fired == 0 || percent == 0 || !stats.Rejects(of, fired, percent/100, alpha):
-		return ""
-	case percent == 100:
-		return text + ", though it hits every request that meets it"
-	}
-	low, high := stats.Interval(of, fired, alpha)
-	return fmt.Sprintf("%s, which is between %.2f%% and %.2f%% of them and cannot be %v%%", text, 100*low, 100*high, percent)
 }

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"reflect"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -36,7 +37,7 @@ func TestMet(t *testing.T) {
 	}
 }
 
-func TestFromCounters(t *testing.T) {
+func TestEvidenceFromCounters(t *testing.T) {
 	caller, other := sidecar("shop", "checkout-1"), sidecar("shop", "checkout-2")
 	state := func(p observe.Proxy, stats map[string]uint64) observe.ProxyState {
 		return observe.ProxyState{Proxy: p, Stats: stats}
@@ -66,8 +67,13 @@ func TestFromCounters(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			var e Evidence
-			fromCounters(&e, Phase{Mesh: observe.Change{Proxies: test.proxies}}, test.makers, []trace{{signs: aborts(100)}})
+			f := finding{hop: hop{fault: callerFault}, steps: []trace{{signs: aborts(100)}}, marked: -1}
+			for _, state := range test.proxies {
+				if slices.ContainsFunc(test.makers, func(p observe.Proxy) bool { return p.Pod == state.Proxy.Pod }) {
+					f.readings = append(f.readings, reading{proxy: state.Proxy, counters: counted(state, f.steps)})
+				}
+			}
+			e := f.evidence(&Report{}, nil, DefaultAlpha)
 			source := ""
 			if test.want > 0 {
 				source = "fault counters"
@@ -92,7 +98,7 @@ func marked(n int) loadgen.Result {
 
 // The response header says that a request took a route of the fault. That it was
 // hit follows only where the fault hits every request there, and is the only one.
-func TestFromMarker(t *testing.T) {
+func TestEvidenceFromMarker(t *testing.T) {
 	upstream := callerFault
 	upstream.Site = injector.Upstream
 	all, some := []trace{{signs: aborts(100)}}, []trace{{signs: aborts(50)}}
@@ -118,9 +124,13 @@ func TestFromMarker(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			var e Evidence
-			report := &Report{Run: "7f3a", During: Phase{Load: marked(test.n)}}
-			fromMarker(&e, test.fault, test.faults, test.steps, report)
+			trial := &trial{report: &Report{Run: "7f3a", During: Phase{Load: marked(test.n)}}}
+			for range test.faults {
+				trial.experiment.Faults = append(trial.experiment.Faults, test.fault)
+			}
+			f := trial.finding(hop{fault: test.fault})
+			f.steps = test.steps
+			e := f.evidence(trial.report, nil, DefaultAlpha)
 			source := ""
 			if test.want > 0 {
 				source = "response header"
@@ -260,7 +270,15 @@ func TestEvidenceFromAccessLogs(t *testing.T) {
 	}
 	api := newFakeAPI(t, pods...)
 	api.logs = map[string]string{"checkout-1": first, "checkout-2": second, "egress-3": second}
-	want := Evidence{Fault: "abort 503 on 75% at the caller of shop/inventory", Source: "access log", Fired: 3, Of: 4}
+	want := Evidence{
+		Fault: "abort 503 on 75% at the caller of shop/inventory", Source: "access log", Fired: 3, Of: 4,
+		Sources: []Source{{"access log", 3, 4}},
+		Proxies: []Firing{
+			{Proxy: "Pod shop/checkout-1", Reached: 4, Matched: 3, Fired: 2, known: true},
+			{Proxy: "Pod shop/checkout-2", Reached: 1, Matched: 1, Fired: 1, known: true},
+		},
+		Arrived: &Propagation{Reached: 5, Matched: 4},
+	}
 	if got := evidence(t, api); !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
 	}
@@ -319,7 +337,9 @@ func TestEvidenceWithoutAccessLogs(t *testing.T) {
 		load  loadgen.Result
 		want  Evidence
 	}{
-		{"the response header", callerFault, marked(7), Evidence{Fault: callerFault.String(), Source: "response header", Fired: 7}},
+		{"the response header", callerFault, marked(7), Evidence{
+			Fault: callerFault.String(), Source: "response header", Fired: 7, Sources: []Source{{Name: "response header", Fired: 7}},
+		}},
 		{"nothing", callerFault, answers(7, 503), Evidence{Fault: callerFault.String()}},
 		{"nothing of an Upstream fault", upstreamFault, marked(7), Evidence{Fault: upstreamFault.String()}},
 	}

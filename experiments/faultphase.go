@@ -97,8 +97,10 @@ func (t *trial) orHalted(ctx context.Context, err error) error {
 
 // fault is the fault phase, up to its end or a halt.
 func (t *trial) fault(ctx context.Context) error {
+	t.vain = t.newVain(ctx)
+	defer t.vain.end()
 	err := t.climbing(ctx, func(ctx context.Context) error {
-		return t.observe(ctx, t.experiment.Duration, &t.report.During, t.asks)
+		return t.metering(ctx, func() error { return t.observe(ctx, t.experiment.Duration, &t.report.During, t.asks) })
 	})
 	if err != nil {
 		return err

@@ -78,6 +78,11 @@ var spoilers = []spoiler{
 			"let them come to rest, and repeat the run",
 	},
 	{
+		name:    "a load that goes elsewhere",
+		spoil:   func(r *Report) { r.Missed = "the load never reached the hop of the fault" },
+		verdict: Inconclusive, reason: "the load never reached the hop of the fault",
+	},
+	{
 		name:    "no proxy that shows the fault",
 		spoil:   func(r *Report) { r.Injected = Convergence{Late: []string{"the proxies cannot be listed: forbidden"}} },
 		verdict: Inconclusive, reason: "no proxy is known to show the fault: the proxies cannot be listed: forbidden",
@@ -140,12 +145,44 @@ var spoilers = []spoiler{
 		verdict: Inconclusive, reason: "no request was sent during the fault phase; make it longer or raise load.rate",
 	},
 	{
+		name: "a header that does not arrive",
+		spoil: func(r *Report) {
+			r.Evidence[0].Proxies = []Firing{{Proxy: "Pod shop/a-1", Reached: 10, known: true}}
+			r.Evidence[0].Arrived = &Propagation{Reached: 10, Path: []string{"shop/a"}}
+		},
+		verdict: Inconclusive,
+		reason: "the fault's requests do not arrive at its hop (" + payments503 + "): 10 requests came there in the fault phase, and none " +
+			"of them carried the run's header (baggage: faultline-run=…, or x-faultline-run) (Pod shop/a-1: 0 of 10); " +
+			"shop/a does not forward the headers to it",
+	},
+	{
+		name: "a contradiction",
+		spoil: func(r *Report) {
+			r.Evidence[0].Fired, r.Evidence[0].Conflict = 0, "the access log shows 0 requests that the fault hit, and the fault counters 7"
+		},
+		verdict: Inconclusive,
+		reason: "the sources of the evidence contradict each other (" + payments503 + "): the access log shows 0 requests that the fault hit, " +
+			"and the fault counters 7; these were requests of others, or of another fault, or the access log leaves requests out " +
+			"(a filter in a Telemetry resource)",
+	},
+	{
 		name:    "a fault that never fired",
 		spoil:   func(r *Report) { r.Evidence[0].Fired, r.Evidence[0].Of = 0, 0 },
 		verdict: Inconclusive,
 		reason: "nothing shows that the fault fired (" + payments503 + "): no answer carried the header x-faultline-run, " +
 			"and neither the fault counters nor the access logs of the proxies show it; let the apps forward the request " +
 			"headers baggage or x-faultline-run, and enable the proxies' access log",
+	},
+	{
+		name: "a proxy on which it did not fire",
+		spoil: func(r *Report) {
+			r.Evidence[0].Proxies = []Firing{
+				{Proxy: "Pod shop/a-1", Reached: 10, Matched: 10, Fired: 10, known: true}, {Proxy: "Pod shop/a-2", Reached: 9, known: true},
+			}
+		},
+		verdict: Inconclusive,
+		reason: "the fault did not fire on every proxy that the load passes (" + payments503 + "): 1 of 2 proxies had requests and show none " +
+			"that it hit (Pod shop/a-2: 0 of 9); ask istioctl proxy-config whether they have the fault, and restart those that lag",
 	},
 	{
 		name: "a part of a fault that never fired",

@@ -29,7 +29,7 @@ func (t *trial) observe(ctx context.Context, length time.Duration, p *Phase, ask
 		if ask != nil {
 			ask(so)
 		}
-		if ctx.Err() == nil && t.enough(p, so) {
+		if ctx.Err() == nil && (t.enough(p, so) || t.inVain(p, so)) {
 			running.End()
 		}
 	})
@@ -40,6 +40,7 @@ func (t *trial) observe(ctx context.Context, length time.Duration, p *Phase, ask
 	}
 	p.Mesh.Ejections = mergeEjections(t.between, p.Mesh.Ejections)
 	t.between = nil
+	p.Placement = placements(t.hops(), *p)
 	p.Checks = checks(t.matchers(p), *p)
 	return nil
 }

@@ -57,13 +57,8 @@ type Report struct {
 	// when nothing did, or the halt flag.
 	Halt *Halt
 
+	Missed   string     // why the load does not come to where the faults are made, so that nothing was injected; empty when it does
 	Evidence []Evidence // per fault, what shows that it fired
-	// Placement says, per fault, whether the load passed the proxies that make
-	// it; empty until somebody looked.
-	Placement []Placement
-	// Propagation says, per fault, whether the run's header arrived where it is
-	// made; empty until somebody looked.
-	Propagation []Propagation
 
 	Injected Convergence // how the fault reached the proxies
 	Ramp     []RampStep  // the steps of the ramps, as far as they got; none without a ramp
@@ -89,6 +84,8 @@ type Phase struct {
 	Mesh     observe.Change // what the observed proxies counted in it
 	Checks   []Check        // in the order of the experiment
 	Stopped  string         // why the phase ended before its length was over; empty if it did not
+
+	Placement []Placement // per fault, what passed where it is made
 
 	alpha float64 // of the experiment
 }
@@ -116,37 +113,11 @@ type Check struct {
 // by, or it was used wrongly.
 func (c Check) Open() bool { return c.NoSamples || c.misused }
 
-// Evidence says what shows that a fault fired.
-type Evidence struct {
-	Fault  string // for example "delay 2s at 100% on recommendations.shop, in the caller's proxy"
-	Source string // where it was read: "response header", "access log", "fault counters"; empty when nowhere
-	Fired  int    // requests that the fault hit
-	Of     int    // requests that met it; zero where the source cannot tell
-	Parts  []Part // each step of a ramp, or of a distribution, by itself; none without, or where the source cannot tell
-	Off    string // why the fired share cannot be the percent that was asked; empty when it can
-}
-
 // Part is a part of a fault that can be told from the others.
 type Part struct {
 	Name  string // such as "step 1 (5%)" of a ramp, or "2s on 5%"
 	Fired int    // requests that it hit
 	Of    int    // requests that met it
-}
-
-// Placement says whether the load passed the proxies that make a fault.
-type Placement struct {
-	Fault    string   // as in [Evidence]
-	Requests int      // what those proxies sent to the fault's service in the fault phase, the run's and others'
-	Idle     []string // those that sent none
-	Unknown  string   // why it cannot be told; empty when it can
-}
-
-// Propagation says whether the run's header arrives where a fault is made.
-type Propagation struct {
-	Fault   string // as in [Evidence]
-	Arrived int    // requests of the run that were seen there with the header
-	Of      int    // requests that were seen there; zero where that cannot be told
-	Unknown string // why it cannot be told; empty when it can
 }
 
 // RampStep is a step of the ramps, which go up together.

@@ -50,6 +50,7 @@ type (
 		Checks []checkJSON `json:"checks"`
 
 		Stopped string `json:"stopped,omitempty"`
+		Placement []placementJSON `json:"placement,omitempty"`
 	}
 	loadJSON struct {
 		Requests    int         `json:"requests"`
@@ -67,18 +68,6 @@ type (
 	evidenceJSON struct {
 		Faults    []faultJSON    `json:"faults"`
 		Ejections []ejectionJSON `json:"ejections"`
-	}
-	faultJSON struct {
-		Fault  string     `json:"fault"`
-		Source string     `json:"source"`
-		Fired  int        `json:"fired"`
-		Of     int        `json:"of,omitempty"`
-		Parts  []partJSON `json:"parts,omitempty"`
-	}
-	partJSON struct {
-		Name  string `json:"name"`
-		Fired int    `json:"fired"`
-		Of    int    `json:"of"`
 	}
 	ejectionJSON struct {
 		Host         string     `json:"host"`
@@ -135,11 +124,7 @@ func (r *Report) MarshalJSON() ([]byte, error) {
 		out.Phases[p.Name] = p.json()
 	}
 	for _, e := range r.Evidence {
-		fault := faultJSON{Fault: e.Fault, Source: e.Source, Fired: e.Fired, Of: e.Of}
-		for _, p := range e.Parts {
-			fault.Parts = append(fault.Parts, partJSON(p))
-		}
-		out.Evidence.Faults = append(out.Evidence.Faults, fault)
+		out.Evidence.Faults = append(out.Evidence.Faults, e.json())
 	}
 	for _, s := range r.Ramp {
 		out.Convergence.Ramp = append(out.Convergence.Ramp, rampStepJSON{Faults: s.Faults, At: s.At, convergenceJSON: s.Convergence.json()})
@@ -188,6 +173,9 @@ func (p Phase) json() phaseJSON {
 	out := phaseJSON{From: p.From, To: p.To, Load: newLoadJSON(p.Load), Checks: []checkJSON{}, Stopped: p.Stopped}
 	for _, c := range p.Checks {
 		out.Checks = append(out.Checks, checkJSON{Held: c.Held, Open: c.Open(), Text: c.Text})
+	}
+	for _, placed := range p.Placement {
+		out.Placement = append(out.Placement, placed.json())
 	}
 	return out
 }

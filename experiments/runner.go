@@ -112,7 +112,7 @@ func (r *Runner) Run(ctx context.Context, e Experiment) (report *Report, err err
 
 	t.scout(ctx)
 	defer t.scouted()
-	interrupted := t.observe(ctx, e.Settle, &report.Baseline, nil)
+	interrupted := t.baseline(ctx)
 	t.scouted()
 	if _, bad := firstRow(t.outcome(nil), ground); interrupted != nil || bad != "" {
 		report.Clean = true

@@ -28,13 +28,16 @@ func (r *Report) String() string {
 		for _, c := range p.Checks {
 			row("", c.mark()+c.Text)
 		}
+		for _, placed := range p.Placement {
+			row("", "hop   "+placed.String())
+		}
 	}
 	if r.Halt != nil {
 		row("halted", r.Halt.text())
 	}
 	for _, e := range r.Evidence {
-		if e.Fired > 0 {
-			row("evidence", e.String())
+		for n, line := range e.lines() {
+			row([2]string{"evidence", ""}[min(n, 1)], line)
 		}
 	}
 	for n, s := range r.Ramp {

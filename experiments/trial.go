@@ -26,19 +26,21 @@ type trial struct {
 	recorder   *observe.Recorder
 	load       loadgen.Load // with the run's headers and the entry's address
 	report     *Report
-	injection  *injector.Injection     // once the faults are in
-	steps      []step                  // of the ramps, as far as they got
-	halted     string                  // what a halt condition, or the halt flag, said
-	guard      *guard.Guard            // nil without one
-	unloaded   bool                    // no request is sent
-	between    []observe.Ejection      // noticed between the phases
-	places     places                  // where the faulted services are in the proxies
-	scouted    func()                  // ends the scout
-	lives      census                  // the observed proxies, as they were counted last
-	newborn    map[string]bool         // proxies that were born during the run, by identity
-	fire       context.CancelCauseFunc // ends the fault phase, with a haltError
-	fetching   sync.WaitGroup          // of the conditions that are fetched
-	windows    []observe.Change        // of the fault phase, at each look of the halt conditions
+	injection  *injector.Injection         // once the faults are in
+	steps      []step                      // of the ramps, as far as they got
+	halted     string                      // what a halt condition, or the halt flag, said
+	guard      *guard.Guard                // nil without one
+	unloaded   bool                        // no request is sent
+	between    []observe.Ejection          // noticed between the phases
+	places     places                      // where the faulted services are in the proxies
+	scouted    func()                      // ends the scout
+	lives      census                      // the observed proxies, as they were counted last
+	metered    map[string]observe.Requests // by proxy, what Istio's own counted in the fault phase
+	vain       *vain                       // asks whether the fault phase can prove anything; nil outside of it
+	newborn    map[string]bool             // proxies that were born during the run, by identity
+	fire       context.CancelCauseFunc     // ends the fault phase, with a haltError
+	fetching   sync.WaitGroup              // of the conditions that are fetched
+	windows    []observe.Change            // of the fault phase, at each look of the halt conditions
 }
 
 // prepare plans the run and begins to observe. Nothing is written to the mesh.

@@ -80,7 +80,7 @@ func (a Abort) inPod(spot) ([]object, error) {
 }
 
 func (a Abort) signs(spot) []Sign {
-	return []Sign{{Percent: a.Percent, Flags: []string{flagAborted}, Counter: counterAborts}}
+	return []Sign{{Percent: a.Percent, Flags: []string{flagAborted}, Counter: counterAborts, Ends: true}}
 }
 
 func (a Abort) withPercent(percent float64) Effect {

@@ -53,7 +53,7 @@ func (b Blackhole) inPod(spot) ([]object, error) {
 }
 
 func (b Blackhole) signs(s spot) []Sign {
-	sign := Sign{Percent: b.Percent, Flags: []string{flagUnhealthy}}
+	sign := Sign{Percent: b.Percent, Flags: []string{flagUnhealthy}, Ends: true, Host: s.holeHost()}
 	if b.partial() {
 		sign.ID = draw(b.Percent)[0].whole(s.fault)
 	}

@@ -1,6 +1,7 @@
 package injector
 
 import (
+	"regexp"
 	"slices"
 	"strings"
 
@@ -52,6 +53,11 @@ func NamesRoute(shown, name string) bool {
 	rest, found := strings.CutPrefix(shown, name)
 	return found && (rest == "" || rest[0] == '.' || rest[0] == '-')
 }
+
+// OfRun reports whether shown is how proxies call a route that some run put in.
+func OfRun(shown string) bool { return anyRoute.MatchString(shown) }
+
+var anyRoute = regexp.MustCompile(`^faultline-[0-9a-f]{4,32}-[0-9]+([.-]|$)`)
 
 // Resource is the part of a proxy's config_dump that shows the edit, as the
 // parameter resource of that page names it.

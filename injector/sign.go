@@ -27,6 +27,8 @@ type Sign struct {
 	Flags   []string       // Envoy's response flags, of which they have one; none: every request that came
 	ID      *regexp.Regexp // what their x-request-id matches; nil: any
 	Counter string         // of Envoy's fault filter, such as "aborts_injected"; "" when it counts none
+	Ends    bool           // they go no further: nothing that is behind the fault sees them
+	Host    string         // of a service of the run's own that they are sent to; "" for the service that the fault is on
 }
 
 // ShownBy reports whether a logged request that came to the fault was hit, by

@@ -18,6 +18,7 @@
 //	RECOMMENDATIONS_TIMEOUT  how long checkout waits for recommendations; 300ms
 //	PAYMENTS_TIMEOUT, INVENTORY_TIMEOUT  the same for these two; 10s
 //	CHECKOUT_TIMEOUT         how long frontend waits for checkout; 15s
+//	FORWARD                  none: forward no headers, as services without tracing do
 package main
 
 import (
@@ -90,6 +91,13 @@ func configure(args []string, getenv func(string) string, client *http.Client) (
 	if s.pod == "" {
 		host, err := os.Hostname()
 		s.pod, problems = host, append(problems, err)
+	}
+	switch forward := getenv("FORWARD"); forward {
+	case "":
+		s.forwards = forwarded[:]
+	case "none":
+	default:
+		problems = append(problems, fmt.Errorf("FORWARD: found %q, want none, or nothing", forward))
 	}
 	timeout := func(variable, byDefault string) time.Duration {
 		d, err := time.ParseDuration(cmp.Or(getenv(variable), byDefault))

@@ -31,6 +31,7 @@ type service struct {
 	role, pod, version string
 	client             *http.Client
 	timeouts           map[string]time.Duration // by dependency
+	forwards           []string                 // headers that travel with a request
 }
 
 // reply is what every role answers, as JSON.
@@ -154,7 +155,7 @@ func (s *service) call(in *http.Request, method, name, path string) answer {
 	if err != nil {
 		return unusable(name, err)
 	}
-	for _, header := range forwarded {
+	for _, header := range s.forwards {
 		for _, value := range in.Header.Values(header) {
 			request.Header.Add(header, value)
 		}

@@ -150,9 +150,9 @@ func TestHeadersReachTheLastService(t *testing.T) {
 }
 
 func TestConfigureNamesEveryProblem(t *testing.T) {
-	env := map[string]string{"POD_NAME": "p", "PAYMENTS_TIMEOUT": "soon", "INVENTORY_TIMEOUT": "-1s"}
+	env := map[string]string{"POD_NAME": "p", "PAYMENTS_TIMEOUT": "soon", "INVENTORY_TIMEOUT": "-1s", "FORWARD": "some"}
 	_, err := configure([]string{"waiter"}, func(name string) string { return env[name] }, nil)
-	const want = "PAYMENTS_TIMEOUT: time: invalid duration \"soon\"\nINVENTORY_TIMEOUT: -1s is not a positive duration"
+	const want = "FORWARD: found \"some\", want none, or nothing\nPAYMENTS_TIMEOUT: time: invalid duration \"soon\"\nINVENTORY_TIMEOUT: -1s is not a positive duration"
 	if err == nil || err.Error() != want {
 		t.Errorf("got error\n%v\nwant\n%s", err, want)
 	}

@@ -170,7 +170,7 @@ func TestEffectsOnARouteThatNobodyTakesProveNothing(t *testing.T) {
 	} {
 		group.Go(func() {
 			report, err := newRunner(t).Run(t.Context(), on(300*time.Millisecond, 20, fault("frontend", injector.Caller, effect)))
-			if err != nil || report.Verdict != experiments.Inconclusive || !strings.HasPrefix(report.Reason, "nothing shows that the fault fired") {
+			if err != nil || report.Verdict != experiments.Inconclusive || !strings.HasPrefix(report.Reason, "the load never reached the hop of the fault") {
 				t.Errorf("%v: %v\n%s", effect, err, report)
 			}
 		})

@@ -69,7 +69,7 @@ func TestScopesSpare(t *testing.T) {
 		}, "no proxy knows the faulted services"},
 		"headers that the load does not send": {injector.Fault{
 			On: injector.Service{Namespace: "shop", Name: "inventory"}, Site: injector.Caller, Headers: map[string]string{"x-tester": "ada"},
-		}, "nothing shows that the fault fired"},
+		}, "the load does not send x-tester: ada"},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
