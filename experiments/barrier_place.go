@@ -43,11 +43,37 @@ func (p *places) query(s sight) string {
 	return s.query + "&name_regex=" + url.QueryEscape(strings.Join(patterns, "|"))
 }
 
-// learn takes in what a query found. A table or listener that is not there any
-// more is forgotten, so that the next dump is a whole one.
+// stampQuery asks only when that changed which a query asks for.
+func stampQuery(query string) string {
+	if strings.HasPrefix(query, "resource=dynamic_listeners") {
+		return query + "&mask=active_state.last_updated,warming_state.last_updated,draining_state.last_updated"
+	}
+	return query + "&mask=last_updated"
+}
+
+// stampOf returns when each thing in a config_dump changed last, in one text; empty
+// when it does not say.
+func stampOf(dump []byte) string {
+	var stamps []string
+	for {
+		_, rest, found := bytes.Cut(dump, []byte(`"last_updated":`))
+		if !found {
+			return strings.Join(stamps, " ")
+		}
+		_, rest, _ = bytes.Cut(rest, []byte(`"`))
+		stamp, after, _ := bytes.Cut(rest, []byte(`"`))
+		stamps, dump = append(stamps, string(stamp)), after
+	}
+}
+
+// learn takes in what a query found. When nothing that is asked for by name is
+// there any more, the names are forgotten, so that the next dump is a whole one.
 func (p *places) learn(s sight, query string, dump []byte) {
+	if strings.HasSuffix(s.query, "_clusters") || query != s.query && len(dump) > emptyDump {
+		return
+	}
 	configs, err := parseDump(dump)
-	if err != nil || strings.HasSuffix(s.query, "_clusters") {
+	if err != nil {
 		return
 	}
 	var names []string
@@ -61,13 +87,11 @@ func (p *places) learn(s sight, query string, dump []byte) {
 	if p.names == nil {
 		p.names = map[string][]string{}
 	}
-	if query == s.query || len(names) < len(p.names[s.place()]) {
-		p.names[s.place()] = names
-	}
-	if query != s.query && len(names) == 0 {
-		delete(p.names, s.place())
-	}
+	p.names[s.place()] = names
 }
+
+// emptyDump is what a config_dump that has nothing is not longer than.
+const emptyDump = 64
 
 // know remembers that a proxy has clusters of a service.
 func (p *places) know(s sight) {

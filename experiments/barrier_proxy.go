@@ -19,14 +19,21 @@ type spell struct {
 	ctx    context.Context
 	leave  context.CancelCauseFunc
 
-	affected bool          // it had to show something
-	took     time.Duration // until it showed all of it
-	err      error         // of the last look
-	instead  string        // what it showed at the last look
-	down     bool          // it is not up yet, so that nothing passes it
+	affected bool                // it had to show something
+	took     time.Duration       // until it showed all of it
+	err      error               // of the last look
+	read     map[string]lastRead // by query
+	instead  string              // what it shows when it lags
+	down     bool                // it is not up yet, so that nothing passes it
 
 	over bool // its goroutine has ended
 	gone bool // the pod is gone
+}
+
+// lastRead is what was read of one query last.
+type lastRead struct {
+	stamp string // when what it asks for changed last, as the proxy tells
+	at    time.Time
 }
 
 // identity tells a proxy from another one of the same name.
@@ -97,7 +104,7 @@ func notUp(p observe.Proxy, err error) bool {
 // unmet returns the sights that the proxy does not meet yet. Those of a service
 // that it does not know are none of its own.
 func (c *crossing) unmet(ctx context.Context, s *spell) ([]sight, error) {
-	dumps := map[string][]byte{} // by query: one dump may serve several
+	read := map[string][]byte{} // by query: one dump may serve several; nil when it is what it was
 	var left []sight
 	for _, one := range s.sights {
 		if knows, err := c.knows(ctx, one); err != nil {
@@ -107,28 +114,57 @@ func (c *crossing) unmet(ctx context.Context, s *spell) ([]sight, error) {
 		}
 		s.affected = true
 		query := c.places.query(one)
-		if dumps[query] == nil {
-			dump, err := c.mesh.ConfigDump(ctx, s.proxy, query)
-			if err != nil {
+		dump, done := read[query]
+		if !done {
+			var err error
+			if dump, err = c.news(ctx, s, one, query); err != nil {
 				return nil, err
 			}
-			dumps[query] = dump
-			c.places.learn(one, query, dump)
+			read[query] = dump
+		}
+		if dump == nil {
+			left = append(left, one)
+			continue
 		}
 		look := one.edit.ShownIn
 		if !c.present {
 			look = one.edit.LeftIn
 		}
-		shown, err := inForce(dumps[query], look)
+		shown, err := inForce(dump, look)
 		if err != nil {
 			return nil, err
 		}
 		if shown != c.present {
-			s.instead = shownInstead(dumps[query], one, c.present)
 			left = append(left, one)
 		}
 	}
 	return left, nil
+}
+
+// unchangedMost is how long a proxy's word is taken that nothing has changed: it
+// counts in milliseconds.
+const unchangedMost = time.Second
+
+// news reads what a query asks for, or returns nil when that is what it was at the
+// last look. Route tables of big meshes are big; when they changed is not.
+func (c *crossing) news(ctx context.Context, s *spell, one sight, query string) ([]byte, error) {
+	now := time.Now()
+	if last := s.read[query]; last.stamp != "" && now.Sub(last.at) < unchangedMost {
+		dump, err := c.mesh.ConfigDump(ctx, s.proxy, stampQuery(query))
+		if err != nil || stampOf(dump) == last.stamp {
+			return nil, err
+		}
+	}
+	dump, err := c.mesh.ConfigDump(ctx, s.proxy, query)
+	if err != nil {
+		return nil, err
+	}
+	c.places.learn(one, query, dump)
+	if s.read == nil {
+		s.read = map[string]lastRead{}
+	}
+	s.read[query] = lastRead{stamp: stampOf(dump), at: now}
+	return dump, nil
 }
 
 // knows reports whether a proxy has a cluster for the service of a sight: what

@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/faultline-mesh/faultline/injector"
 	"github.com/faultline-mesh/faultline/observe"
 )
@@ -22,6 +24,7 @@ func (c *crossing) late(ctx context.Context, spells []*spell) []string {
 	}
 	says, note := map[string]observe.Sync(nil), ""
 	if errors.Is(ctx.Err(), context.DeadlineExceeded) { // and not because somebody stopped the run
+		c.lookAgain(ctx, spells)
 		says, note = c.askIstiod(ctx)
 	}
 	var texts []string
@@ -33,6 +36,28 @@ func (c *crossing) late(ctx context.Context, spells []*spell) []string {
 		texts[len(texts)-1] += "; " + note
 	}
 	return texts
+}
+
+// lookAgain reads what proxies show that could be read.
+func (c *crossing) lookAgain(ctx context.Context, spells []*spell) {
+	const most = 20 // of those that are told of
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), istiodBudget)
+	defer cancel()
+	var group errgroup.Group
+	group.SetLimit(most)
+	for n, s := range spells {
+		if s.err != nil || n >= most || len(s.sights) == 0 {
+			continue
+		}
+		group.Go(func() error {
+			dump, err := c.mesh.ConfigDump(ctx, s.proxy, c.places.query(s.sights[0]))
+			if err == nil {
+				s.instead = shownInstead(dump, s.sights[0], c.present)
+			}
+			return nil
+		})
+	}
+	_ = group.Wait() // nobody returns an error
 }
 
 // text says how one proxy lags.

@@ -59,6 +59,15 @@ func clustersQuery(service string) string {
 // table, in a cluster, or in a listener that takes connections. A listener that
 // only drains keeps the old filters for connections that are closing.
 func inForce(dump []byte, shows func(config []byte) bool) (bool, error) {
+	if !shows(dump) { // a part of it cannot either; but it must be a config_dump
+		var content struct {
+			Configs []json.RawMessage `json:"configs"`
+		}
+		if err := json.Unmarshal(dump, &content); err != nil {
+			return false, fmt.Errorf("config_dump: %w", err)
+		}
+		return false, nil
+	}
 	configs, err := parseDump(dump)
 	if err != nil {
 		return false, err

@@ -160,28 +160,31 @@ func (t *trial) scout(ctx context.Context) {
 	ctx, cancel := context.WithCancel(ctx)
 	var work sync.WaitGroup
 	work.Go(func() { t.lives = t.take(ctx, t.proxies) })
-	work.Go(func() {
-		all, err := t.everywhere(ctx)
-		if err != nil {
-			return
-		}
-		var group errgroup.Group
-		group.SetLimit(scoutWidth)
-		for _, s := range bySights(sights(t.plan.Edits, t.experiment.Faults, all)) {
-			group.Go(func() error {
-				for _, one := range s.sights {
-					t.seek(ctx, one)
-				}
-				return nil
-			})
-		}
-		_ = group.Wait() // nobody returns an error
-	})
+	work.Go(func() { t.explore(ctx) })
 	t.scouted = func() { cancel(); work.Wait() }
 }
 
 // scoutWidth is how many proxies are read side by side while load is sent.
 const scoutWidth = 4
+
+// explore looks at every proxy that may be affected.
+func (t *trial) explore(ctx context.Context) {
+	all, err := t.everywhere(ctx)
+	if err != nil {
+		return
+	}
+	var group errgroup.Group
+	group.SetLimit(scoutWidth)
+	for _, s := range bySights(sights(t.plan.Edits, t.experiment.Faults, all)) {
+		group.Go(func() error {
+			for _, one := range s.sights {
+				t.seek(ctx, one)
+			}
+			return nil
+		})
+	}
+	_ = group.Wait() // nobody returns an error
+}
 
 // seek learns where a sight will be.
 func (t *trial) seek(ctx context.Context, s sight) {
