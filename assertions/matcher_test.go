@@ -88,7 +88,7 @@ func TestMeasured(t *testing.T) {
 		matcher any
 		want    string
 	}{
-		{HaveSuccessRate(AtLeast(0.5)), "50% (2 requests prove 0.000025% to 100%)"},
+		{HaveSuccessRate(AtLeast(0.5)), "50% (2 requests prove 0.000025% to 99.99998%)"},
 		{HaveLatency(Max, AtMost(2*time.Second)), "1s"},
 		{HaveTimedOut(2 * time.Second), "1 answer, the slowest after 1s"},
 		{HaveDelayed(20*time.Millisecond, 1), "2 of 2"},

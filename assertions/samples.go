@@ -63,8 +63,17 @@ func outward(v float64, round func(float64) float64) string {
 	if percent <= 0 {
 		return "0%"
 	}
-	scale := math.Pow(10, 2-math.Floor(math.Log10(percent)))
-	return share.exact(round(percent*scale) / scale / 100)
+	rounded := digits(percent, 3, round)
+	if rounded == 100 && v < 1 { // all is not what so few prove: 99.994%
+		rounded = 100 - digits(100-percent, 1, math.Floor)
+	}
+	return share.exact(rounded / 100)
+}
+
+// digits rounds a positive number to so many significant digits.
+func digits(x float64, n int, round func(float64) float64) float64 {
+	scale := math.Pow(10, float64(n-1)-math.Floor(math.Log10(x)))
+	return round(x*scale) / scale
 }
 
 // errorOf says how often what alpha allows is wrong: "1 in a million".

@@ -7,6 +7,15 @@ import (
 	"github.com/faultline-mesh/faultline/loadgen"
 )
 
+// mostly is a load of which a few requests fail.
+func mostly(n, failed int) loadgen.Result {
+	r := load(n, 200)
+	for i := range failed {
+		r.Samples[i].Code = 503
+	}
+	return r
+}
+
 // What held also says what so many requests prove. The limits are those of
 // Clopper and Pearson and, of none and all, of the rule of three in its exact
 // form; they were computed with 60 digits and rounded outward.
@@ -22,6 +31,7 @@ func TestSharesSayWhatTheyProve(t *testing.T) {
 		{load(1000, 200), 0.05, "100% (1000 requests prove 99.7% or more)"},
 		{load(1000, 200), 0, "100% (1000 requests prove 98.6% or more)"},
 		{load(1000, 200), 0.5, "100% (1000 requests prove 98.6% or more)"},
+		{mostly(400, 2), 1e-6, "99.5% (400 requests prove 95.1% to 99.9998%)"},
 		{load(1000, 503), 1e-6, "0% (1000 requests prove 1.38% or less)"},
 		{load(1000, 200, 503), 1e-6, "50% (1000 requests prove 42.2% to 57.8%)"},
 		{load(10, 200, 200, 200, 200, 200, 200, 200, 503, 503, 503), 0.05, "70% (10 requests prove 34.7% to 93.4%)"},

@@ -145,13 +145,16 @@ func offShare(e Evidence, steps []trace, alpha float64) string {
 	return ""
 }
 
+// offNext is what to do then.
+const offNext = "; look for another route, another fault or an old configuration that answers for these requests"
+
 func offPart(text string, fired, of int, percent, alpha float64) string {
 	switch {
 	case of == 0 || fired == 0 || percent == 0 || !stats.Rejects(of, fired, percent/100, alpha):
 		return ""
 	case percent == 100:
-		return text + ", though it hits every request that meets it"
+		return text + ", though it hits every request that meets it" + offNext
 	}
 	low, high := stats.Interval(of, fired, alpha)
-	return fmt.Sprintf("%s, which is between %.2f%% and %.2f%% of them and cannot be %v%%", text, 100*low, 100*high, percent)
+	return fmt.Sprintf("%s, which is between %.2f%% and %.2f%% of them and cannot be %v%%%s", text, 100*low, 100*high, percent, offNext)
 }

@@ -153,16 +153,16 @@ func TestOffShare(t *testing.T) {
 		{"within the interval", 430, 1000, 50, ""},
 		{
 			"below it", 300, 1000, 50,
-			"abort fired on 300 of 1000 requests (access log), which is between 23.23% and 37.42% of them and cannot be 50%",
+			"abort fired on 300 of 1000 requests (access log), which is between 23.23% and 37.42% of them and cannot be 50%" + offNext,
 		},
 		{
 			"above it", 300, 1000, 12.5,
-			"abort fired on 300 of 1000 requests (access log), which is between 23.23% and 37.42% of them and cannot be 12.5%",
+			"abort fired on 300 of 1000 requests (access log), which is between 23.23% and 37.42% of them and cannot be 12.5%" + offNext,
 		},
 		{"all of all", 1000, 1000, 100, ""},
 		{
 			"all but one of all", 999, 1000, 100,
-			"abort fired on 999 of 1000 requests (access log), though it hits every request that meets it",
+			"abort fired on 999 of 1000 requests (access log), though it hits every request that meets it" + offNext,
 		},
 		{"few requests say little", 1, 3, 90, ""},
 		{"nothing fired: that is another reason", 0, 1000, 50, ""},
@@ -189,7 +189,7 @@ func TestOffShareOfParts(t *testing.T) {
 		t.Errorf("as asked: %s", got)
 	}
 	e.Parts[0].Fired, e.Parts[1].Fired = 300, 300
-	want := "abort: step 1 (10%): 300 of 1000 (access log), which is between 23.23% and 37.42% of them and cannot be 10%"
+	want := "abort: step 1 (10%): 300 of 1000 (access log), which is between 23.23% and 37.42% of them and cannot be 10%" + offNext
 	if got := offShare(e, steps, DefaultAlpha); got != want {
 		t.Errorf("got:  %s\nwant: %s", got, want)
 	}
@@ -296,7 +296,7 @@ func TestEvidenceFromAccessLogs(t *testing.T) {
 
 	// What cannot be the share that was asked is told.
 	api.refuse, api.logs["checkout-1"] = nil, strings.Repeat(line(time.Second, "-", ours), 100)+second
-	if got := evidence(t, api); got.Fired != 2 || got.Of != 102 || !strings.HasSuffix(got.Off, " of them and cannot be 75%") {
+	if got := evidence(t, api); got.Fired != 2 || got.Of != 102 || !strings.HasSuffix(got.Off, " of them and cannot be 75%"+offNext) {
 		t.Errorf("too few: %+v", got)
 	}
 }

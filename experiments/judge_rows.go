@@ -25,7 +25,11 @@ func cutShort(o outcome) string {
 func baselineNotGood(o outcome) string {
 	for _, check := range o.Baseline.Checks {
 		if !check.Held {
-			return "the baseline was not good, so nothing was injected: " + check.Text
+			text := "the baseline was not good, so nothing was injected: " + check.Text
+			if check.NoSamples {
+				text += "; make settle longer or raise load.rate"
+			}
+			return text
 		}
 	}
 	return ""

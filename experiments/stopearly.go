@@ -34,6 +34,7 @@ func (t *trial) enough(p *Phase, so Phase) bool {
 	p.Stopped = fmt.Sprintf("stopped at request %d of %.0f, %s early, because each claim was decided: %s", so.Load.Requests(),
 		math.Ceil(rate*t.experiment.Duration.Seconds()), (t.experiment.Duration - so.To.Sub(so.From)).Round(100*time.Millisecond),
 		strings.Join(decided, ", "))
+	t.tell(DuringPhase, p.Stopped)
 	return true
 }
 
