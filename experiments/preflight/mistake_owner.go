@@ -40,11 +40,11 @@ func secondVirtualService(c *check) []Finding {
 func boundElsewhere(c *check) []Finding {
 	var all []Finding
 	for _, h := range c.hops {
-		if h.From.Gateway != "" || h.Object != "" {
+		if h.From.Gateway != "" || h.Object != "" || slices.ContainsFunc(c.virtualServices(h.To.Host), isMesh) {
 			continue
 		}
 		for _, vs := range c.exact[h.To.Host] {
-			if isMesh(vs) || c.seen(vs, h.Port.Number, h.From) == unseen {
+			if len(vs.Spec.GetHttp()) == 0 || c.seen(vs, h.Port.Number, h.From) == unseen {
 				continue
 			}
 			all = found(all, "VirtualService "+key(vs), fmt.Sprintf("names %s, by which the mesh itself calls the service, and is bound to gateway %s only: "+

@@ -39,6 +39,11 @@ func TestBoundElsewhere(t *testing.T) {
 		{"a host of the mesh at a gateway only", []string{virtualServiceYAML("a", "timeout: 1s") + "\n  gateways: [public]"}, nil, `VirtualService shop/a: names payments.shop.svc.cluster.local, by which the mesh itself calls the service, and is bound to gateway public only: sidecars do not use its routes, so that callers in shop have nothing of what it says. Add mesh to its gateways.`},
 		{"at both", []string{virtualServiceYAML("a", "timeout: 1s") + "\n  gateways: [public, mesh]"}, nil, ``},
 		{"each has its own", []string{virtualServiceYAML("a", "timeout: 1s") + "\n  gateways: [public]", virtualServiceYAML("b", "timeout: 1s")}, nil, ``},
+		{"the mesh has routes for TCP", []string{virtualServiceYAML("a", "timeout: 1s") + "\n  gateways: [public]", `
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: b, namespace: shop}
+spec: {hosts: [payments], tcp: [{route: [{destination: {host: payments}}]}]}`}, nil, ``},
 		{"a host of the world", []string{public + "\n  gateways: [public]"}, nil, ``},
 		{"the way in, bound to no gateway", []string{ingress, public}, entering, `VirtualService shop/public: has routes for shop.example, where the load enters, and is bound to no Gateway: only sidecars use them, and Gateway shop/public, which serves that host, answers 404. Add shop/public to its gateways.`},
 		{"the way in", []string{ingress, public + "\n  gateways: [public]"}, entering, ``},

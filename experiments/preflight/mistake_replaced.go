@@ -34,7 +34,7 @@ func blockReplacesParent(c *check) []Finding {
 		if b.port != 0 {
 			what = "replaces everything that is written for all ports"
 		}
-		return fmt.Sprintf(" %s, and inherits nothing from them: there %s do not apply, and Istio's defaults do. Repeat in it what should stay.",
+		return fmt.Sprintf(" %s, and inherits nothing from them: Istio's defaults apply there in place of %s. Repeat in it what should stay.",
 			what, strings.Join(lost, ", "))
 	})
 }
