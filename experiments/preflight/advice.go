@@ -20,6 +20,7 @@ func advice() []rule {
 		{"advice-rollback", adviceRollback},
 		{"advice-locality", adviceLocality},
 		{"advice-proxy-resources", adviceProxyResources},
+		{"advice-foreign-requests", adviceForeignRequests},
 	}
 }
 

@@ -62,7 +62,7 @@ func (r Retries) covers(status int) bool {
 		return false
 	}
 	switch {
-	case slices.Contains(r.Statuses, status):
+	case slices.Contains(r.Statuses, status), r.has("retriable-headers"): // which headers, the objects do not tell
 		return true
 	case r.has("5xx") && status >= 500 && status <= 599:
 		return true

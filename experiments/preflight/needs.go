@@ -22,7 +22,8 @@ type Need struct {
 	For      time.Duration // how long the phase must be to send them
 	Why      string        // in words: "to judge a split of 10%"
 
-	row bool // it is for a host to be ejected, and an average where the fault is partial
+	row   bool // it is for a host to be ejected, and an average where the fault is partial
+	inRow int  // the errors one after the other that it takes
 }
 
 // String says the need: "during[0]: 138 requests to judge a split of 10%, of 250
@@ -142,8 +143,9 @@ func (c *check) rowNeed(claimed Claimed) (Need, bool) {
 		for _, r := range h.Routes {
 			for _, d := range r.Destination {
 				for _, i := range on {
-					if requests, why := row(c.Faults[i], r, d); requests < best.Requests {
-						best.Requests, best.Why = requests, why
+					if requests, inRow, why := row(c.Faults[i], r, d); requests < best.Requests {
+						best.Requests, best.inRow, best.Why = requests, inRow, why
+						best.Sent = c.sent(During) / (len(c.Faults[i].Ramp) + 1) // only the last step of a ramp is the whole fault
 					}
 				}
 			}
@@ -158,10 +160,10 @@ func (c *check) rowNeed(claimed Claimed) (Need, bool) {
 
 // row returns how many requests of the load it takes on average until a fault has
 // had a host of a destination ejected, and why; math.MaxInt when it never has.
-func row(f injector.Fault, r Route, d Destination) (int, string) {
+func row(f injector.Fault, r Route, d Destination) (requests, inRow int, why string) {
 	hosts := max(d.Policy.Hosts, 1)
 	if d.Policy.Ejection == nil || d.Share <= 0 {
-		return math.MaxInt, ""
+		return math.MaxInt, 0, ""
 	}
 	total, rows := 0.0, 0
 	for _, y := range symptoms(f) {
@@ -170,15 +172,15 @@ func row(f injector.Fault, r Route, d Destination) (int, string) {
 		}
 	}
 	if rows == 0 {
-		return math.MaxInt, ""
+		return math.MaxInt, 0, ""
 	}
 	onHost := stats.TrialsUntilRow(rows, min(total, 100)/100)
 	all := math.Ceil(onHost*float64(hosts)/d.Share - 1e-9)
-	why := fmt.Sprintf("until one of %s has had %d errors in a row", plural(hosts, "host"), rows)
+	why = fmt.Sprintf("until one of %s has had %d errors in a row", plural(hosts, "host"), rows)
 	if total < 100 {
 		why += fmt.Sprintf(" (%s of its requests fail, so that takes %s of its own, on average)", percentText(total), plural(int(min(math.Ceil(onHost-1e-9), math.MaxInt32)), "request"))
 	}
-	return int(min(all, math.MaxInt32)), why
+	return int(min(all, math.MaxInt32)), rows, why
 }
 
 // tooFewRequests finds claims that cannot be judged with what the load sends.

@@ -96,3 +96,17 @@ during[0]: 138 requests to judge a split of 10%, of 250 that are sent in the pha
 		t.Errorf("found\n%s\nwant\n%s", got, want)
 	}
 }
+
+func TestAdviceForeignRequests(t *testing.T) {
+	all := abort(injector.Upstream, 503, 100, 1)
+	all.AllTraffic = true
+	rule := []string{ruleYAML("payments", fiveInRow)}
+	runRule(t, "advice-foreign-requests", false, []ruleCase{
+		{name: "the run's requests alone", faults: []injector.Fault{abort(injector.Upstream, 503, 100, 1)}, claims: []Claimed{ejected(1)}, objects: rule,
+			want: "during[0]: advice: only requests in the fault's scope fail, and 5 errors in a row are counted over all requests of a caller's proxy to a host. " +
+				"While others send as many, which succeed, it takes about 62 requests on one host, not 5; and a host that is ejected is so for them, too. " +
+				"Run it where nobody else calls payments, or with allTraffic: true."},
+		{name: "all traffic", faults: []injector.Fault{all}, claims: []Claimed{ejected(1)}, objects: rule},
+		{name: "no claim", faults: []injector.Fault{abort(injector.Upstream, 503, 100, 1)}, objects: rule},
+	})
+}

@@ -24,12 +24,40 @@ func retryNotCovered(c *check) []Finding {
 		}
 		on, _ := c.about(s)
 		f := c.Faults[on[0]]
-		all = append(all, Finding{
-			Refused: true, Field: claimed.Field, Object: objectsOf(hops, "VirtualService"),
+		all = append(all, c.unlessBefore(s, Finding{
+			Field: claimed.Field, Object: objectsOf(hops, "VirtualService"),
 			Text: fmt.Sprintf("asserts that requests to %s are tried again, and %v is not among what they are tried again on: %s", s, f.Effect, notRetried(f, hops[0].Routes[0])),
-		})
+		}))
 	}
 	return all
+}
+
+// unlessBefore refuses what f says of the retries of a service, unless a hop
+// before it may try again what fails there: then it is a warning.
+func (c *check) unlessBefore(s *Service, f Finding) Finding {
+	before := c.retriesElsewhere(s)
+	if f.Refused = before == ""; !f.Refused {
+		f.Text += fmt.Sprintf(" It can be true only if a hop before it tries again, such as one by %s.", before)
+	}
+	return f
+}
+
+// retriesElsewhere returns a VirtualService of the experiment's namespaces by
+// whose routes requests to something else are tried again on some 5xx, or "".
+func (c *check) retriesElsewhere(s *Service) string {
+	namespaces := c.namespaces()
+	for _, vs := range c.VirtualServices {
+		if !slices.Contains(namespaces, vs.Namespace) || slices.Contains(c.virtualServices(s.Host), vs) {
+			continue
+		}
+		for _, p := range c.merged(vs) {
+			r := c.retries(p.route.GetRetries())
+			if slices.ContainsFunc([]int{500, 502, 503, 504}, r.covers) {
+				return "VirtualService " + key(vs)
+			}
+		}
+	}
+	return ""
 }
 
 // someRoute says whether a symptom of a fault on the service and a route to it
@@ -56,7 +84,7 @@ func notRetried(f injector.Fault, r Route) string {
 		case y.grpc != "":
 			return fmt.Sprintf("there are %s. Add its name to retryOn.", r.Retries)
 		case y.status != 0:
-			return fmt.Sprintf("there are %s. Set retries.retryOn: 5xx, or %d, in the route.", r.Retries, y.status)
+			return fmt.Sprintf("there are %s. Set retries.retryOn: %s in the route.", r.Retries, map[bool]string{true: "5xx", false: fmt.Sprintf("%q", fmt.Sprint(y.status))}[y.status >= 500])
 		case r.Retries.PerTry == 0:
 			return fmt.Sprintf("there are %s, and no perTryTimeout that would end a slow try. Set retries.perTryTimeout below the delay.", r.Retries)
 		case y.delay <= r.Retries.PerTry:
@@ -78,10 +106,9 @@ func triesDoNotFit(c *check) []Finding {
 		if len(hops) == 0 || c.someRoute(s, func(y symptom, r Route) bool { return !y.retriedOn(r) || float64(y.tries(r)) >= claimed.Range.Low }) {
 			continue
 		}
-		all = append(all, Finding{
-			Refused: true, Field: claimed.Field, Object: objectsOf(hops, "VirtualService"),
-			Text: c.unfit(s, hops[0].Routes[0], claimed.Range.Low),
-		})
+		all = append(all, c.unlessBefore(s, Finding{
+			Field: claimed.Field, Object: objectsOf(hops, "VirtualService"), Text: c.unfit(s, hops[0].Routes[0], claimed.Range.Low),
+		}))
 	}
 	return all
 }

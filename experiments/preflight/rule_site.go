@@ -18,7 +18,7 @@ func wrongSite(c *check) []Finding {
 		if s == nil || !ejects && !tries || c.atUpstream(s) {
 			continue
 		}
-		what, blind := "retries", "retries of that hop never see it, and no try reaches "+s.String()
+		what, blind := "retries", "retries of that hop never see it"
 		if ejects {
 			what, blind = "ejections", "no host answers, fails or times out, so that outlierDetection of "+s.String()+" has nothing to count"
 		}

@@ -1,6 +1,7 @@
 package preflight
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -90,7 +91,7 @@ func TestFaultSite(t *testing.T) {
 				"no host answers, fails or times out, so that outlierDetection of payments has nothing to count. Set faults[0].site: upstream, which makes it in the pods of payments."},
 		{name: "retries of a caller fault", faults: []injector.Fault{caller}, claims: []Claimed{tried(2)},
 			want: "during[0]: Service shop/payments: asserts retries of payments, and faults[0] is made at the caller site, in the callers' proxies before their router: " +
-				"retries of that hop never see it, and no try reaches payments. Set faults[0].site: upstream, which makes it in the pods of payments."},
+				"retries of that hop never see it. Set faults[0].site: upstream, which makes it in the pods of payments."},
 		{name: "an upstream fault", faults: []injector.Fault{upstream}, claims: []Claimed{ejected(1), tried(2)}},
 		{name: "one of each", faults: []injector.Fault{caller, upstream}, claims: []Claimed{ejected(1)}},
 		{name: "a caller fault behind the service", faults: []injector.Fault{elsewhere}, claims: []Claimed{ejected(1)}},
@@ -183,11 +184,11 @@ func TestRetryNotCovered(t *testing.T) {
 	runRule(t, "retry-not-covered", true, []ruleCase{
 		{name: "503 by Istio's default", faults: of(503), claims: claims,
 			want: "during[0]: asserts that requests to payments are tried again, and abort 503 on 100% is not among what they are tried again on: there are retries 2 on " +
-				"connect-failure,refused-stream,unavailable,cancelled,retriable-status-codes (Istio's default). Set retries.retryOn: 5xx, or 503, in the route."},
+				"connect-failure,refused-stream,unavailable,cancelled,retriable-status-codes (Istio's default). Set retries.retryOn: 5xx in the route."},
 		{name: "none", faults: of(503), claims: claims, objects: retries("attempts: 0"),
 			want: "during[0]: VirtualService shop/payments: asserts that requests to payments are tried again, and abort 503 on 100% is not among what they are tried again on: the route has none (attempts: 0). Set retries in it."},
 		{name: "500 is no gateway-error", faults: of(500), claims: claims, objects: retries("attempts: 2, retryOn: gateway-error"),
-			want: "during[0]: VirtualService shop/payments: asserts that requests to payments are tried again, and abort 500 on 100% is not among what they are tried again on: there are retries 2 on gateway-error. Set retries.retryOn: 5xx, or 500, in the route."},
+			want: "during[0]: VirtualService shop/payments: asserts that requests to payments are tried again, and abort 500 on 100% is not among what they are tried again on: there are retries 2 on gateway-error. Set retries.retryOn: 5xx in the route."},
 		{name: "a delay without perTryTimeout", faults: slow, claims: claims, objects: retries("attempts: 2, retryOn: 5xx"),
 			want: "during[0]: VirtualService shop/payments: asserts that requests to payments are tried again, and delay 1s on 100% is not among what they are tried again on: there are retries 2 on 5xx, and no perTryTimeout that would end a slow try. Set retries.perTryTimeout below the delay."},
 		{name: "a delay within perTryTimeout", faults: slow, claims: claims, objects: retries("attempts: 2, perTryTimeout: 2s, retryOn: 5xx"),
@@ -199,6 +200,13 @@ func TestRetryNotCovered(t *testing.T) {
 		{name: "a slow try", faults: slow, claims: claims, objects: retries("attempts: 2, perTryTimeout: 500ms, retryOn: 5xx")},
 		{name: "UNAVAILABLE by Istio's default", faults: []injector.Fault{grpc}, claims: claims},
 		{name: "at most", faults: of(503), claims: []Claimed{during(claim.Claim{Kind: claim.Tries, Service: "payments", Range: claim.AtMost(1)})}},
+	})
+	runRule(t, "retry-not-covered", false, []ruleCase{
+		{name: "a hop before may do it", faults: of(404), claims: claims, objects: []string{
+			virtualServiceYAML("payments", "retries: {attempts: 2, retryOn: 5xx}"),
+			strings.ReplaceAll(virtualServiceYAML("checkout", "retries: {attempts: 2, retryOn: 5xx}"), "payments", "checkout"),
+		}, want: "during[0]: VirtualService shop/payments: asserts that requests to payments are tried again, and abort 404 on 100% is not among what they are tried again on: there are retries 2 on 5xx. " +
+			"Set retries.retryOn: \"404\" in the route. It can be true only if a hop before it tries again, such as one by VirtualService shop/checkout."},
 	})
 }
 
