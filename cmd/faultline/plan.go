@@ -40,11 +40,8 @@ func newPlanCommand(c *cluster) *cobra.Command {
 }
 
 func (f *planFlags) plan(cmd *cobra.Command, files []string) error {
-	switch {
-	case f.output != "text" && f.output != "yaml" && f.output != "json":
-		return fmt.Errorf("--output: found %q, want text, yaml or json", f.output)
-	case f.onlyRoles && f.output != "text":
-		return errors.New("--roles prints YAML of its own; leave out --output")
+	if err := f.check(); err != nil {
+		return err
 	}
 	all, err := manifest.Load(files...)
 	if err != nil {
@@ -61,17 +58,27 @@ func (f *planFlags) plan(cmd *cobra.Command, files []string) error {
 	var errs []error
 	for _, e := range all {
 		plan, err := runner.Plan(cmd.Context(), e.Experiment)
-		if err != nil {
-			errs = append(errs, fmt.Errorf("%s: %w", e.File, err))
+		if err == nil {
+			errs = append(errs, f.write(cmd.OutOrStdout(), e, plan))
+			continue
 		}
+		errs = append(errs, fmt.Errorf("%s: %w", e.File, err))
 		if errors.As(err, new(*experiments.InputError)) && f.output == "text" && !f.onlyRoles {
 			writeRefused(cmd.OutOrStdout(), e.Experiment, plan)
 		}
-		if err == nil {
-			errs = append(errs, f.write(cmd.OutOrStdout(), e, plan))
-		}
 	}
 	return errors.Join(errs...)
+}
+
+// check reports which flags do not go together.
+func (f *planFlags) check() error {
+	switch {
+	case f.output != "text" && f.output != "yaml" && f.output != "json":
+		return fmt.Errorf("--output: found %q, want text, yaml or json", f.output)
+	case f.onlyRoles && f.output != "text":
+		return errors.New("--roles prints YAML of its own; leave out --output")
+	}
+	return nil
 }
 
 // write prints one plan as the flags ask for it.

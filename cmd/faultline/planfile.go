@@ -27,6 +27,26 @@ func readPlans(file string, all []manifest.Read) (map[string]experiments.PlanRec
 	if err != nil {
 		return nil, err
 	}
+	plans, err := parsePlans(file, content)
+	if err != nil {
+		return nil, err
+	}
+	var errs []error
+	for _, e := range all {
+		plan, found := plans[e.Name]
+		if !found {
+			errs = append(errs, fmt.Errorf("%s: experiment %s is not in the plan %s", e.File, e.Name, file))
+			continue
+		}
+		if err := plan.Differs(version, e.Digest); err != nil {
+			errs = append(errs, fmt.Errorf("%s: experiment %s is not what was planned in %s, so nothing was written; plan it again: %w", e.File, e.Name, file, err))
+		}
+	}
+	return plans, errors.Join(errs...)
+}
+
+// parsePlans reads the plans of a file, by the names of their experiments.
+func parsePlans(file string, content []byte) (map[string]experiments.PlanRecord, error) {
 	plans := map[string]experiments.PlanRecord{}
 	reader := utilyaml.NewYAMLReader(bufio.NewReader(bytes.NewReader(content)))
 	for {
@@ -47,16 +67,5 @@ func readPlans(file string, all []manifest.Read) (map[string]experiments.PlanRec
 		}
 		plans[plan.Metadata.Name] = plan
 	}
-	var errs []error
-	for _, e := range all {
-		plan, found := plans[e.Name]
-		if !found {
-			errs = append(errs, fmt.Errorf("%s: experiment %s is not in the plan %s", e.File, e.Name, file))
-			continue
-		}
-		if err := plan.Differs(version, e.Digest); err != nil {
-			errs = append(errs, fmt.Errorf("%s: experiment %s is not what was planned in %s, so nothing was written; plan it again: %w", e.File, e.Name, file, err))
-		}
-	}
-	return plans, errors.Join(errs...)
+	return plans, nil
 }

@@ -55,20 +55,11 @@ func (c *check) depends() []Dependency {
 	add := func(kind string, obj metav1.Object, spec any) {
 		all[kind+" "+key(obj)] = digest(obj.GetUID(), spec)
 	}
-	hosts := c.hostsOfHops()
-	for host := range hosts {
+	for host := range c.hostsOfHops() {
 		c.dependOn(host, add)
 	}
-	for _, g := range c.entries() {
-		for _, vs := range g.routes {
-			add("VirtualService", vs, &vs.Spec)
-		}
-	}
-	for _, gateway := range c.Gateways {
-		if slices.ContainsFunc(c.hops, func(h Hop) bool { return h.From.Gateway == key(gateway) }) {
-			add("Gateway", gateway, &gateway.Spec)
-		}
-	}
+	c.dependOnEntries(add)
+	c.dependOnPods(add)
 	for _, h := range c.hops {
 		if h.From.scope != nil {
 			add("Sidecar", h.From.scope, &h.From.scope.Spec)
@@ -79,15 +70,6 @@ func (c *check) depends() []Dependency {
 			}
 		}
 	}
-	for _, edit := range c.Edits {
-		for _, name := range edit.Pods {
-			for _, pod := range c.pods[edit.Ref.Namespace] {
-				if pod.Name == name {
-					add("Pod", pod, pod.Labels)
-				}
-			}
-		}
-	}
 	var list []Dependency
 	for _, object := range slices.Sorted(maps.Keys(all)) {
 		list = append(list, Dependency{object, all[object]})
@@ -95,8 +77,36 @@ func (c *check) depends() []Dependency {
 	return list
 }
 
+// adder takes an object of a kind, and what matters in it.
+type adder func(kind string, obj metav1.Object, spec any)
+
+// dependOnEntries adds by what the load enters, and what takes it from there.
+func (c *check) dependOnEntries(add adder) {
+	for _, g := range c.entries() {
+		for _, vs := range g.routes {
+			add("VirtualService", vs, &vs.Spec)
+		}
+	}
+	for _, gateway := range c.Gateways {
+		if slices.ContainsFunc(c.hops, func(h Hop) bool { return h.From.Gateway == key(gateway) }) {
+			add("Gateway", gateway, &gateway.Spec)
+		}
+	}
+}
+
+// dependOnPods adds the pods in which faults are made.
+func (c *check) dependOnPods(add adder) {
+	for _, edit := range c.Edits {
+		for _, pod := range c.pods[edit.Ref.Namespace] {
+			if slices.Contains(edit.Pods, pod.Name) {
+				add("Pod", pod, pod.Labels)
+			}
+		}
+	}
+}
+
 // dependOn adds what rules calls to a host.
-func (c *check) dependOn(host string, add func(kind string, obj metav1.Object, spec any)) {
+func (c *check) dependOn(host string, add adder) {
 	for _, vs := range c.virtualServices(host) {
 		add("VirtualService", vs, &vs.Spec)
 		for _, p := range c.merged(vs) {

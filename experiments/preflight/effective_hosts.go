@@ -1,6 +1,7 @@
 package preflight
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 
@@ -29,19 +30,14 @@ type counted struct {
 }
 
 func (c *check) count(s *Service, subset map[string]string) (count int, known bool) {
-	if s.entry != nil && len(s.selector) == 0 {
+	switch {
+	case s.entry != nil && len(s.selector) == 0:
 		return entryHosts(&s.entry.Spec, subset)
-	}
-	if len(s.selector) == 0 {
+	case len(s.selector) == 0:
 		return 0, false // somebody else keeps its endpoints
 	}
-	addresses := map[string]bool{}
-	for _, pod := range c.podsOf(s.Namespace, s.selector) {
-		if ready(pod) && matches(subset, pod.Labels) {
-			addresses[pod.Status.PodIP] = true
-			count++
-		}
-	}
+	addresses := c.podAddresses(s, subset)
+	count = len(addresses)
 	for _, entry := range c.WorkloadEntries {
 		has, address := entry.Spec.GetLabels(), entry.Spec.GetAddress()
 		if entry.Namespace == s.Namespace && matches(s.selector, has) && matches(subset, has) && !addresses[address] {
@@ -50,6 +46,18 @@ func (c *check) count(s *Service, subset map[string]string) (count int, known bo
 		}
 	}
 	return count, count > 0 || !c.unread("pods")
+}
+
+// podAddresses returns the addresses of the ready pods of a service, those of a
+// subset.
+func (c *check) podAddresses(s *Service, subset map[string]string) map[string]bool {
+	addresses := map[string]bool{}
+	for _, pod := range c.podsOf(s.Namespace, s.selector) {
+		if ready(pod) && matches(subset, pod.Labels) {
+			addresses[cmp.Or(pod.Status.PodIP, pod.Name)] = true
+		}
+	}
+	return addresses
 }
 
 // entryHosts counts what a ServiceEntry has inline.

@@ -32,15 +32,7 @@ type rulesByHost map[string][]*destinationRule
 func (c *check) indexRules() {
 	c.local, c.exported, c.private = map[string]rulesByHost{}, map[string]rulesByHost{}, rulesByHost{}
 	all := slices.Clone(c.DestinationRules)
-	slices.SortFunc(all, func(a, b *networkingv1.DestinationRule) int {
-		if x, y := a.Spec.GetWorkloadSelector() != nil, b.Spec.GetWorkloadSelector() != nil; x != y {
-			if x {
-				return -1
-			}
-			return 1
-		}
-		return older(a, b)
-	})
+	slices.SortFunc(all, ahead)
 	for _, dr := range all {
 		exportTo := slices.Sorted(slices.Values(dr.Spec.GetExportTo()))
 		if dr.Spec.GetWorkloadSelector() != nil {
@@ -49,15 +41,34 @@ func (c *check) indexRules() {
 		if len(exportTo) == 0 || slices.ContainsFunc(exportTo, func(e string) bool { return e == "*" || e == "." || e == dr.Namespace }) {
 			c.merge(in(c.local, dr.Namespace), dr, exportTo)
 		}
-		own := len(exportTo) == 1 && (exportTo[0] == "." || exportTo[0] == dr.Namespace) ||
-			len(exportTo) == 0 && slices.Contains(c.Mesh.GetDefaultDestinationRuleExportTo(), ".")
-		switch {
-		case !own:
+		own := c.ownOnly(exportTo, dr.Namespace)
+		if !own {
 			c.merge(in(c.exported, dr.Namespace), dr, exportTo)
-		case dr.Namespace == c.Root:
+		} else if dr.Namespace == c.Root {
 			c.merge(c.private, dr, exportTo)
 		}
 	}
+}
+
+// ahead orders DestinationRules as Istio merges them: those that select callers
+// first, then the older.
+func ahead(a, b *networkingv1.DestinationRule) int {
+	x, y := a.Spec.GetWorkloadSelector() != nil, b.Spec.GetWorkloadSelector() != nil
+	switch {
+	case x && !y:
+		return -1
+	case y && !x:
+		return 1
+	}
+	return older(a, b)
+}
+
+// ownOnly says whether a DestinationRule is for callers of its own namespace only.
+func (c *check) ownOnly(exportTo []string, namespace string) bool {
+	if len(exportTo) == 0 {
+		return slices.Contains(c.Mesh.GetDefaultDestinationRuleExportTo(), ".")
+	}
+	return len(exportTo) == 1 && (exportTo[0] == "." || exportTo[0] == namespace)
 }
 
 func in(byNamespace map[string]rulesByHost, namespace string) rulesByHost {

@@ -23,22 +23,29 @@ func (c *check) sidecarOf(from Caller) *networkingv1.Sidecar {
 	var best *networkingv1.Sidecar
 	bestRank := 0
 	for _, s := range c.Sidecars {
-		selects := s.Spec.GetWorkloadSelector().GetLabels()
-		at := 0
-		switch {
-		case s.Namespace == from.Namespace && len(selects) > 0 && from.Labels != nil && matches(selects, from.Labels):
-			at = 3
-		case len(selects) > 0:
-		case s.Namespace == from.Namespace:
-			at = 2
-		case s.Namespace == c.Root:
-			at = 1
-		}
+		at := c.nearness(s, from)
 		if at > bestRank || at > 0 && at == bestRank && older(s, best) < 0 {
 			best, bestRank = s, at
 		}
 	}
 	return best
+}
+
+// nearness says how near a Sidecar is to a caller: 0 is not his, 3 is meant for
+// him.
+func (c *check) nearness(s *networkingv1.Sidecar, from Caller) int {
+	selects := s.Spec.GetWorkloadSelector().GetLabels()
+	switch {
+	case len(selects) > 0 && (s.Namespace != from.Namespace || from.Labels == nil || !matches(selects, from.Labels)):
+		return 0
+	case len(selects) > 0:
+		return 3
+	case s.Namespace == from.Namespace:
+		return 2
+	case s.Namespace == c.Root:
+		return 1
+	}
+	return 0
 }
 
 // scope is what a Sidecar lets its proxies know. The zero scope lets them know

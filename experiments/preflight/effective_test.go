@@ -29,62 +29,112 @@ func TestPolicyOfAHop(t *testing.T) {
 		from    injector.Callers
 		want    string
 	}{
-		{"nothing written", nil, injector.Callers{},
-			"callers in shop → payments:80: no timeout; retries 2 on connect-failure,refused-stream,unavailable,cancelled,retriable-status-codes (Istio's default); no ejection; no VirtualService"},
-		{"timeout, retries and ejection", []string{
-			virtualServiceYAML("payments", "timeout: 2s\nretries: {attempts: 2, perTryTimeout: 500ms, retryOn: \"5xx,409\"}"),
-			ruleYAML("payments", outlier),
-		}, injector.Callers{},
-			"callers in shop → payments:80: timeout 2s; retries 2 × 500ms on 5xx,409; ejection after 5 × 5xx in a row, at most 1 of 3 hosts, for 3s and up to 1s more; VirtualService shop/payments, DestinationRule shop/payments"},
-		{"Istio's defaults of an empty block", []string{ruleYAML("payments", "trafficPolicy: {outlierDetection: {consecutiveGatewayErrors: 3}}")}, injector.Callers{},
-			"callers in shop → payments:80: no timeout; retries 2 on connect-failure,refused-stream,unavailable,cancelled,retriable-status-codes (Istio's default); ejection after 5 × 5xx or 3 × 502-504 in a row, but never: 10% of 3 hosts is none, for 30s and up to 10s more; no VirtualService, DestinationRule shop/payments"},
-		{"attempts 0 means none", []string{virtualServiceYAML("payments", "retries: {attempts: 0}")}, injector.Callers{},
-			"callers in shop → payments:80: no timeout; no retries; no ejection; VirtualService shop/payments"},
-		{"the oldest of two VirtualServices", []string{
-			born(virtualServiceYAML("b", "timeout: 2s"), "2026-01-01T00:00:00Z"), born(virtualServiceYAML("a", "timeout: 1s"), "2026-01-02T00:00:00Z"),
-		}, injector.Callers{},
-			"callers in shop → payments:80: timeout 2s; retries 2 on connect-failure,refused-stream,unavailable,cancelled,retriable-status-codes (Istio's default); no ejection; VirtualService shop/b"},
-		{"a subset's block replaces the service's", []string{
-			virtualServiceYAML("payments", "timeout: 2s\nretries: {attempts: 0}\nroute: [{destination: {host: payments, subset: v1}, weight: 90}, {destination: {host: payments, subset: v2}, weight: 10}]"),
-			ruleYAML("payments", outlier+"\nsubsets: [{name: v1, labels: {version: v1}}, {name: v2, labels: {version: v2}, trafficPolicy: {outlierDetection: {consecutive5xxErrors: 2}}}]"),
-		}, injector.Callers{},
+		{
+			"nothing written", nil,
+			injector.Callers{},
+			"callers in shop → payments:80: no timeout; retries 2 on connect-failure,refused-stream,unavailable,cancelled,retriable-status-codes (Istio's default); no ejection; no VirtualService",
+		},
+		{
+			"timeout, retries and ejection",
+			[]string{
+				virtualServiceYAML("payments", "timeout: 2s\nretries: {attempts: 2, perTryTimeout: 500ms, retryOn: \"5xx,409\"}"),
+				ruleYAML("payments", outlier),
+			},
+			injector.Callers{},
+			"callers in shop → payments:80: timeout 2s; retries 2 × 500ms on 5xx,409; ejection after 5 × 5xx in a row, at most 1 of 3 hosts, for 3s and up to 1s more; VirtualService shop/payments, DestinationRule shop/payments",
+		},
+		{
+			"Istio's defaults of an empty block",
+			[]string{ruleYAML("payments", "trafficPolicy: {outlierDetection: {consecutiveGatewayErrors: 3}}")},
+			injector.Callers{},
+			"callers in shop → payments:80: no timeout; retries 2 on connect-failure,refused-stream,unavailable,cancelled,retriable-status-codes (Istio's default); ejection after 5 × 5xx or 3 × 502-504 in a row, but never: 10% of 3 hosts is none, for 30s and up to 10s more; no VirtualService, DestinationRule shop/payments",
+		},
+		{
+			"attempts 0 means none",
+			[]string{virtualServiceYAML("payments", "retries: {attempts: 0}")},
+			injector.Callers{},
+			"callers in shop → payments:80: no timeout; no retries; no ejection; VirtualService shop/payments",
+		},
+		{
+			"the oldest of two VirtualServices",
+			[]string{
+				born(virtualServiceYAML("b", "timeout: 2s"), "2026-01-01T00:00:00Z"), born(virtualServiceYAML("a", "timeout: 1s"), "2026-01-02T00:00:00Z"),
+			},
+			injector.Callers{},
+			"callers in shop → payments:80: timeout 2s; retries 2 on connect-failure,refused-stream,unavailable,cancelled,retriable-status-codes (Istio's default); no ejection; VirtualService shop/b",
+		},
+		{
+			"a subset's block replaces the service's",
+			[]string{
+				virtualServiceYAML("payments", "timeout: 2s\nretries: {attempts: 0}\nroute: [{destination: {host: payments, subset: v1}, weight: 90}, {destination: {host: payments, subset: v2}, weight: 10}]"),
+				ruleYAML("payments", outlier+"\nsubsets: [{name: v1, labels: {version: v1}}, {name: v2, labels: {version: v2}, trafficPolicy: {outlierDetection: {consecutive5xxErrors: 2}}}]"),
+			},
+			injector.Callers{},
 			"callers in shop → payments:80: timeout 2s; no retries; 90% to subset v1: ejection after 5 × 5xx in a row, at most 1 of 2 hosts, for 3s and up to 1s more; " +
-				"10% to subset v2: ejection after 2 × 5xx in a row, but never: 10% of 1 host is none, for 30s and up to 10s more; VirtualService shop/payments, DestinationRule shop/payments"},
-		{"a port's block replaces all of the service's", []string{
-			virtualServiceYAML("payments", "retries: {attempts: 0}"),
-			ruleYAML("payments", outlier+"\n#\n"), ruleYAML("port", "trafficPolicy: {portLevelSettings: [{port: {number: 80}}]}"),
-		}, injector.Callers{},
-			"callers in shop → payments:80: no timeout; no retries; ejection after 5 × 5xx in a row, at most 1 of 3 hosts, for 3s and up to 1s more; VirtualService shop/payments, DestinationRule shop/payments, DestinationRule shop/port"},
-		{"a missing subset", []string{virtualServiceYAML("payments", "retries: {attempts: 0}\nroute: [{destination: {host: payments, subset: v9}}]")}, injector.Callers{},
-			"callers in shop → payments:80: no timeout; no retries; to subset v9: the subset does not exist, so 503; VirtualService shop/payments"},
-		{"callers elsewhere do not see what is exported to its own namespace", []string{
-			virtualServiceYAML("payments", "timeout: 2s\nretries: {attempts: 0}"), ruleYAML("payments", outlier+"\nexportTo: [\".\"]"),
-		}, injector.Callers{Namespace: "web"},
-			"callers in web → payments:80: timeout 2s; no retries; no ejection; VirtualService shop/payments"},
-		{"the caller's own DestinationRule comes before the service's", []string{
-			ruleYAML("payments", outlier), strings.ReplaceAll(strings.ReplaceAll(ruleYAML("mine", "trafficPolicy: {connectionPool: {tcp: {maxConnections: 7}}}"),
-				"namespace: shop", "namespace: web"), "host: payments", "host: payments.shop.svc.cluster.local"),
-		}, injector.Callers{Namespace: "web"},
-			"callers in web → payments:80: no timeout; retries 2 on connect-failure,refused-stream,unavailable,cancelled,retriable-status-codes (Istio's default); no ejection; maxConnections 7; no VirtualService, DestinationRule web/mine"},
-		{"a workload selector picks callers", []string{
-			virtualServiceYAML("payments", "retries: {attempts: 0}"),
-			ruleYAML("payments", outlier), ruleYAML("checkout", "workloadSelector: {matchLabels: {app: checkout}}\ntrafficPolicy: {connectionPool: {tcp: {maxConnections: 7}}}"),
-		}, injector.Callers{Namespace: "shop", Labels: map[string]string{"app": "checkout"}},
-			"callers in shop with app=checkout → payments:80: no timeout; no retries; no ejection; maxConnections 7; VirtualService shop/payments, DestinationRule shop/checkout"},
-		{"a delegate has the routes", []string{
-			`
+				"10% to subset v2: ejection after 2 × 5xx in a row, but never: 10% of 1 host is none, for 30s and up to 10s more; VirtualService shop/payments, DestinationRule shop/payments",
+		},
+		{
+			"a port's block replaces all of the service's",
+			[]string{
+				virtualServiceYAML("payments", "retries: {attempts: 0}"),
+				ruleYAML("payments", outlier+"\n#\n"), ruleYAML("port", "trafficPolicy: {portLevelSettings: [{port: {number: 80}}]}"),
+			},
+			injector.Callers{},
+			"callers in shop → payments:80: no timeout; no retries; ejection after 5 × 5xx in a row, at most 1 of 3 hosts, for 3s and up to 1s more; VirtualService shop/payments, DestinationRule shop/payments, DestinationRule shop/port",
+		},
+		{
+			"a missing subset",
+			[]string{virtualServiceYAML("payments", "retries: {attempts: 0}\nroute: [{destination: {host: payments, subset: v9}}]")},
+			injector.Callers{},
+			"callers in shop → payments:80: no timeout; no retries; to subset v9: the subset does not exist, so 503; VirtualService shop/payments",
+		},
+		{
+			"callers elsewhere do not see what is exported to its own namespace",
+			[]string{
+				virtualServiceYAML("payments", "timeout: 2s\nretries: {attempts: 0}"), ruleYAML("payments", outlier+"\nexportTo: [\".\"]"),
+			},
+			injector.Callers{Namespace: "web"},
+			"callers in web → payments:80: timeout 2s; no retries; no ejection; VirtualService shop/payments",
+		},
+		{
+			"the caller's own DestinationRule comes before the service's",
+			[]string{
+				ruleYAML("payments", outlier), strings.ReplaceAll(strings.ReplaceAll(ruleYAML("mine", "trafficPolicy: {connectionPool: {tcp: {maxConnections: 7}}}"),
+					"namespace: shop", "namespace: web"), "host: payments", "host: payments.shop.svc.cluster.local"),
+			},
+			injector.Callers{Namespace: "web"},
+			"callers in web → payments:80: no timeout; retries 2 on connect-failure,refused-stream,unavailable,cancelled,retriable-status-codes (Istio's default); no ejection; maxConnections 7; no VirtualService, DestinationRule web/mine",
+		},
+		{
+			"a workload selector picks callers",
+			[]string{
+				virtualServiceYAML("payments", "retries: {attempts: 0}"),
+				ruleYAML("payments", outlier), ruleYAML("checkout", "workloadSelector: {matchLabels: {app: checkout}}\ntrafficPolicy: {connectionPool: {tcp: {maxConnections: 7}}}"),
+			},
+			injector.Callers{Namespace: "shop", Labels: map[string]string{"app": "checkout"}},
+			"callers in shop with app=checkout → payments:80: no timeout; no retries; no ejection; maxConnections 7; VirtualService shop/payments, DestinationRule shop/checkout",
+		},
+		{
+			"a delegate has the routes",
+			[]string{
+				`
 apiVersion: networking.istio.io/v1
 kind: VirtualService
 metadata: {name: root, namespace: shop}
 spec: {hosts: [payments], http: [{name: a, timeout: 3s, delegate: {name: child}}]}`,
-			`
+				`
 apiVersion: networking.istio.io/v1
 kind: VirtualService
 metadata: {name: child, namespace: shop}
 spec: {http: [{name: b, retries: {attempts: 0}, route: [{destination: {host: payments}}]}]}`,
-		}, injector.Callers{},
-			"callers in shop → payments:80: timeout 3s; no retries; no ejection; VirtualService shop/child"},
-		{"routes behind one that takes all are not there", []string{`
+			},
+			injector.Callers{},
+			"callers in shop → payments:80: timeout 3s; no retries; no ejection; VirtualService shop/child",
+		},
+		{
+			"routes behind one that takes all are not there",
+			[]string{
+				`
 apiVersion: networking.istio.io/v1
 kind: VirtualService
 metadata: {name: payments, namespace: shop}
@@ -94,8 +144,10 @@ spec:
   - {name: slow, match: [{uri: {prefix: /slow}}], retries: {attempts: 0}, route: [{destination: {host: payments}}]}
   - {match: [{uri: {prefix: /}}], timeout: 1s, retries: {attempts: 0}, route: [{destination: {host: payments}}]}
   - {name: never, route: [{destination: {host: payments}}]}`,
-		}, injector.Callers{},
-			"callers in shop → payments:80:\n  route slow: no timeout; no retries; no ejection; VirtualService shop/payments\n  route 2: timeout 1s; no retries; no ejection; VirtualService shop/payments"},
+			},
+			injector.Callers{},
+			"callers in shop → payments:80:\n  route slow: no timeout; no retries; no ejection; VirtualService shop/payments\n  route 2: timeout 1s; no retries; no ejection; VirtualService shop/payments",
+		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			if got := hopsText(shopWorld(t, test.objects...), test.from); got != test.want {

@@ -2,6 +2,7 @@ package preflight
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/faultline-mesh/faultline/internal/claim"
@@ -32,10 +33,8 @@ func readmissionTooLate(c *check) []Finding {
 }
 
 func appendNew(all []Finding, f Finding) []Finding {
-	for _, had := range all {
-		if had == f {
-			return all
-		}
+	if slices.Contains(all, f) {
+		return all
 	}
 	return append(all, f)
 }

@@ -86,12 +86,16 @@ func TestFaultSite(t *testing.T) {
 	steady := tried(1)
 	steady.Field, steady.Range = "steadyState[0]", claim.AtMost(1.5)
 	runRule(t, "fault-site", true, []ruleCase{
-		{name: "ejections of a caller fault", faults: []injector.Fault{caller}, claims: []Claimed{ejected(1)},
+		{
+			name: "ejections of a caller fault", faults: []injector.Fault{caller}, claims: []Claimed{ejected(1)},
 			want: "during[0]: Service shop/payments: asserts ejections of payments, and faults[0] is made at the caller site, in the callers' proxies before their router: " +
-				"no host answers, fails or times out, so that outlierDetection of payments has nothing to count. Set faults[0].site: upstream, which makes it in the pods of payments."},
-		{name: "retries of a caller fault", faults: []injector.Fault{caller}, claims: []Claimed{tried(2)},
+				"no host answers, fails or times out, so that outlierDetection of payments has nothing to count. Set faults[0].site: upstream, which makes it in the pods of payments.",
+		},
+		{
+			name: "retries of a caller fault", faults: []injector.Fault{caller}, claims: []Claimed{tried(2)},
 			want: "during[0]: Service shop/payments: asserts retries of payments, and faults[0] is made at the caller site, in the callers' proxies before their router: " +
-				"retries of that hop never see it. Set faults[0].site: upstream, which makes it in the pods of payments."},
+				"retries of that hop never see it. Set faults[0].site: upstream, which makes it in the pods of payments.",
+		},
 		{name: "an upstream fault", faults: []injector.Fault{upstream}, claims: []Claimed{ejected(1), tried(2)}},
 		{name: "one of each", faults: []injector.Fault{caller, upstream}, claims: []Claimed{ejected(1)}},
 		{name: "a caller fault behind the service", faults: []injector.Fault{elsewhere}, claims: []Claimed{ejected(1)}},
@@ -103,17 +107,25 @@ func TestFaultSite(t *testing.T) {
 func TestEjectionImpossible(t *testing.T) {
 	f := []injector.Fault{abort(injector.Upstream, 503, 100, 1)}
 	runRule(t, "ejection-impossible", true, []ruleCase{
-		{name: "10 % of 3 hosts", faults: f, claims: []Claimed{ejected(1)}, objects: []string{outlier("consecutive5xxErrors: 5")},
+		{
+			name: "10 % of 3 hosts", faults: f, claims: []Claimed{ejected(1)}, objects: []string{outlier("consecutive5xxErrors: 5")},
 			want: "during[0]: DestinationRule shop/payments: asserts that 1 host is ejected, and maxEjectionPercent is 10, which is what it is when it is not set: " +
-				"10% of the 3 hosts of payments is none. Set maxEjectionPercent to 34 or more, or run more pods (10 of them)."},
-		{name: "33 % of 3 hosts", faults: f, claims: []Claimed{readmitted()}, objects: []string{outlier("maxEjectionPercent: 33")},
+				"10% of the 3 hosts of payments is none. Set maxEjectionPercent to 34 or more, or run more pods (10 of them).",
+		},
+		{
+			name: "33 % of 3 hosts", faults: f, claims: []Claimed{readmitted()}, objects: []string{outlier("maxEjectionPercent: 33")},
 			want: "recovered[0]: DestinationRule shop/payments: asserts that 1 host is ejected, and maxEjectionPercent is 33: " +
-				"33% of the 3 hosts of payments is none. Set maxEjectionPercent to 34 or more, or run more pods (4 of them)."},
-		{name: "two of three by half", faults: f, claims: []Claimed{ejected(2)}, objects: []string{ruleYAML("payments", fiveInRow)},
+				"33% of the 3 hosts of payments is none. Set maxEjectionPercent to 34 or more, or run more pods (4 of them).",
+		},
+		{
+			name: "two of three by half", faults: f, claims: []Claimed{ejected(2)}, objects: []string{ruleYAML("payments", fiveInRow)},
 			want: "during[0]: DestinationRule shop/payments: asserts that 2 hosts are ejected, and maxEjectionPercent is 50: " +
-				"50% of the 3 hosts of payments is 1 host. Set maxEjectionPercent to 67 or more, or run more pods (4 of them)."},
-		{name: "more than there are", faults: f, claims: []Claimed{ejected(4)}, objects: []string{outlier("maxEjectionPercent: 100")},
-			want: "during[0]: DestinationRule shop/payments: asserts that 4 hosts are ejected, and payments has 3 hosts. Claim fewer, or run more pods."},
+				"50% of the 3 hosts of payments is 1 host. Set maxEjectionPercent to 67 or more, or run more pods (4 of them).",
+		},
+		{
+			name: "more than there are", faults: f, claims: []Claimed{ejected(4)}, objects: []string{outlier("maxEjectionPercent: 100")},
+			want: "during[0]: DestinationRule shop/payments: asserts that 4 hosts are ejected, and payments has 3 hosts. Claim fewer, or run more pods.",
+		},
 		{name: "a subset that is smaller than the service", faults: f, claims: []Claimed{ejected(1)}, objects: []string{
 			virtualServiceYAML("payments", "route: [{destination: {host: payments, subset: v2}}]"),
 			ruleYAML("payments", "trafficPolicy: {outlierDetection: {maxEjectionPercent: 50}}\nsubsets: [{name: v2, labels: {version: v2}}]"),
@@ -144,8 +156,10 @@ func TestTooFewPodsToEject(t *testing.T) {
 func TestEjectionMissing(t *testing.T) {
 	f := []injector.Fault{abort(injector.Upstream, 503, 100, 1)}
 	runRule(t, "ejection-missing", false, []ruleCase{
-		{name: "no block", faults: f, claims: []Claimed{ejected(1)},
-			want: "during[0]: asserts ejections of payments, and callers have no outlierDetection for it: none will be ejected. Set trafficPolicy.outlierDetection in a DestinationRule for payments."},
+		{
+			name: "no block", faults: f, claims: []Claimed{ejected(1)},
+			want: "during[0]: asserts ejections of payments, and callers have no outlierDetection for it: none will be ejected. Set trafficPolicy.outlierDetection in a DestinationRule for payments.",
+		},
 		{name: "one", faults: f, claims: []Claimed{ejected(1)}, objects: []string{outlier("")}},
 		{name: "no claim", faults: f},
 	})
@@ -157,17 +171,25 @@ func TestEjectionStatus(t *testing.T) {
 	limited := virtualServiceYAML("payments", "timeout: 1s")
 	claims := []Claimed{ejected(1)}
 	runRule(t, "ejection-status", true, []ruleCase{
-		{name: "500 is no gateway error", faults: of(500), claims: claims, objects: []string{outlier(gateway)},
+		{
+			name: "500 is no gateway error", faults: of(500), claims: claims, objects: []string{outlier(gateway)},
 			want: "during[0]: DestinationRule shop/payments: asserts ejections of payments, and abort 500 on 100% does not count as an error there: " +
-				"consecutive5xxErrors is 0, and consecutiveGatewayErrors counts 502, 503 and 504 only. Abort with 503, or set consecutive5xxErrors."},
-		{name: "429 is none", faults: of(429), claims: claims, objects: []string{outlier("maxEjectionPercent: 100")},
-			want: "during[0]: DestinationRule shop/payments: asserts ejections of payments, and abort 429 on 100% does not count as an error there: only 5xx count. Abort with 503."},
-		{name: "a delay without a timeout", faults: []injector.Fault{delayed(injector.Upstream, time.Second)}, claims: claims, objects: []string{outlier("")},
+				"consecutive5xxErrors is 0, and consecutiveGatewayErrors counts 502, 503 and 504 only. Abort with 503, or set consecutive5xxErrors.",
+		},
+		{
+			name: "429 is none", faults: of(429), claims: claims, objects: []string{outlier("maxEjectionPercent: 100")},
+			want: "during[0]: DestinationRule shop/payments: asserts ejections of payments, and abort 429 on 100% does not count as an error there: only 5xx count. Abort with 503.",
+		},
+		{
+			name: "a delay without a timeout", faults: []injector.Fault{delayed(injector.Upstream, time.Second)}, claims: claims, objects: []string{outlier("")},
 			want: "during[0]: DestinationRule shop/payments: asserts ejections of payments, and delay 1s on 100% does not count as an error there: " +
-				"the route has neither a timeout nor a perTryTimeout, so that slow answers are waited for and are good. Set a timeout below the delay, or abort with 503."},
-		{name: "a delay within the timeout", faults: []injector.Fault{delayed(injector.Upstream, time.Second)}, claims: claims, objects: []string{outlier(""), limited},
+				"the route has neither a timeout nor a perTryTimeout, so that slow answers are waited for and are good. Set a timeout below the delay, or abort with 503.",
+		},
+		{
+			name: "a delay within the timeout", faults: []injector.Fault{delayed(injector.Upstream, time.Second)}, claims: claims, objects: []string{outlier(""), limited},
 			want: "during[0]: DestinationRule shop/payments: asserts ejections of payments, and delay 1s on 100% does not count as an error there: " +
-				"a caller waits 1s, which is longer than the delay. Delay for longer, or abort with 503."},
+				"a caller waits 1s, which is longer than the delay. Delay for longer, or abort with 503.",
+		},
 		{name: "a delay beyond the timeout", faults: []injector.Fault{delayed(injector.Upstream, 2*time.Second)}, claims: claims, objects: []string{outlier(""), limited}},
 		{name: "503 is a gateway error", faults: of(503), claims: claims, objects: []string{outlier(gateway)}},
 		{name: "500 is a 5xx", faults: of(500), claims: claims, objects: []string{outlier("consecutiveGatewayErrors: 3")}},
@@ -182,19 +204,31 @@ func TestRetryNotCovered(t *testing.T) {
 	claims := []Claimed{tried(2)}
 	retries := func(text string) []string { return []string{virtualServiceYAML("payments", "retries: {"+text+"}")} }
 	runRule(t, "retry-not-covered", true, []ruleCase{
-		{name: "503 by Istio's default", faults: of(503), claims: claims,
+		{
+			name: "503 by Istio's default", faults: of(503), claims: claims,
 			want: "during[0]: asserts that requests to payments are tried again, and abort 503 on 100% is not among what they are tried again on: there are retries 2 on " +
-				"connect-failure,refused-stream,unavailable,cancelled,retriable-status-codes (Istio's default). Set retries.retryOn: 5xx in the route."},
-		{name: "none", faults: of(503), claims: claims, objects: retries("attempts: 0"),
-			want: "during[0]: VirtualService shop/payments: asserts that requests to payments are tried again, and abort 503 on 100% is not among what they are tried again on: the route has none (attempts: 0). Set retries in it."},
-		{name: "500 is no gateway-error", faults: of(500), claims: claims, objects: retries("attempts: 2, retryOn: gateway-error"),
-			want: "during[0]: VirtualService shop/payments: asserts that requests to payments are tried again, and abort 500 on 100% is not among what they are tried again on: there are retries 2 on gateway-error. Set retries.retryOn: 5xx in the route."},
-		{name: "a delay without perTryTimeout", faults: slow, claims: claims, objects: retries("attempts: 2, retryOn: 5xx"),
-			want: "during[0]: VirtualService shop/payments: asserts that requests to payments are tried again, and delay 1s on 100% is not among what they are tried again on: there are retries 2 on 5xx, and no perTryTimeout that would end a slow try. Set retries.perTryTimeout below the delay."},
-		{name: "a delay within perTryTimeout", faults: slow, claims: claims, objects: retries("attempts: 2, perTryTimeout: 2s, retryOn: 5xx"),
-			want: "during[0]: VirtualService shop/payments: asserts that requests to payments are tried again, and delay 1s on 100% is not among what they are tried again on: a try may take 2s, which is longer than the delay. Delay for longer."},
-		{name: "a slow try is no 503", faults: slow, claims: claims, objects: retries("attempts: 2, perTryTimeout: 500ms, retryOn: \"503\""),
-			want: "during[0]: VirtualService shop/payments: asserts that requests to payments are tried again, and delay 1s on 100% is not among what they are tried again on: there are retries 2 × 500ms on 503, and tries that took too long are not among them. Set retries.retryOn: 5xx in the route."},
+				"connect-failure,refused-stream,unavailable,cancelled,retriable-status-codes (Istio's default). Set retries.retryOn: 5xx in the route.",
+		},
+		{
+			name: "none", faults: of(503), claims: claims, objects: retries("attempts: 0"),
+			want: "during[0]: VirtualService shop/payments: asserts that requests to payments are tried again, and abort 503 on 100% is not among what they are tried again on: the route has none (attempts: 0). Set retries in it.",
+		},
+		{
+			name: "500 is no gateway-error", faults: of(500), claims: claims, objects: retries("attempts: 2, retryOn: gateway-error"),
+			want: "during[0]: VirtualService shop/payments: asserts that requests to payments are tried again, and abort 500 on 100% is not among what they are tried again on: there are retries 2 on gateway-error. Set retries.retryOn: 5xx in the route.",
+		},
+		{
+			name: "a delay without perTryTimeout", faults: slow, claims: claims, objects: retries("attempts: 2, retryOn: 5xx"),
+			want: "during[0]: VirtualService shop/payments: asserts that requests to payments are tried again, and delay 1s on 100% is not among what they are tried again on: there are retries 2 on 5xx, and no perTryTimeout that would end a slow try. Set retries.perTryTimeout below the delay.",
+		},
+		{
+			name: "a delay within perTryTimeout", faults: slow, claims: claims, objects: retries("attempts: 2, perTryTimeout: 2s, retryOn: 5xx"),
+			want: "during[0]: VirtualService shop/payments: asserts that requests to payments are tried again, and delay 1s on 100% is not among what they are tried again on: a try may take 2s, which is longer than the delay. Delay for longer.",
+		},
+		{
+			name: "a slow try is no 503", faults: slow, claims: claims, objects: retries("attempts: 2, perTryTimeout: 500ms, retryOn: \"503\""),
+			want: "during[0]: VirtualService shop/payments: asserts that requests to payments are tried again, and delay 1s on 100% is not among what they are tried again on: there are retries 2 × 500ms on 503, and tries that took too long are not among them. Set retries.retryOn: 5xx in the route.",
+		},
 		{name: "5xx", faults: of(503), claims: claims, objects: retries("attempts: 2, retryOn: 5xx")},
 		{name: "the number", faults: of(409), claims: claims, objects: retries("attempts: 2, retryOn: \"409\"")},
 		{name: "a slow try", faults: slow, claims: claims, objects: retries("attempts: 2, perTryTimeout: 500ms, retryOn: 5xx")},
@@ -216,11 +250,15 @@ func TestTriesDoNotFit(t *testing.T) {
 		return []string{virtualServiceYAML("payments", "timeout: "+timeout+"\nretries: {attempts: 2, perTryTimeout: 500ms, retryOn: 5xx}")}
 	}
 	runRule(t, "tries-do-not-fit", true, []ruleCase{
-		{name: "a slow third try", faults: slow, claims: []Claimed{tried(3)}, objects: route("1s"),
+		{
+			name: "a slow third try", faults: slow, claims: []Claimed{tried(3)}, objects: route("1s"),
 			want: "during[0]: VirtualService shop/payments: asserts at least 3 tries of each request to payments, and a try that fails takes the perTryTimeout of 500ms: " +
-				"only 2 of 3 begin within the timeout of 1s. Set timeout to more than 1s, or perTryTimeout to less."},
-		{name: "more than attempts", faults: failing, claims: []Claimed{tried(4)}, objects: route("1s"),
-			want: "during[0]: VirtualService shop/payments: asserts at least 4 tries of each request to payments, and attempts: 2 makes 3 at most. Claim fewer, or set retries.attempts to 3."},
+				"only 2 of 3 begin within the timeout of 1s. Set timeout to more than 1s, or perTryTimeout to less.",
+		},
+		{
+			name: "more than attempts", faults: failing, claims: []Claimed{tried(4)}, objects: route("1s"),
+			want: "during[0]: VirtualService shop/payments: asserts at least 4 tries of each request to payments, and attempts: 2 makes 3 at most. Claim fewer, or set retries.attempts to 3.",
+		},
 		{name: "they fit", faults: slow, claims: []Claimed{tried(3)}, objects: route("2s")},
 		{name: "tries that fail at once", faults: failing, claims: []Claimed{tried(3)}, objects: route("1s")},
 	})
@@ -244,17 +282,23 @@ kind: VirtualService
 metadata: {name: payments, namespace: web}
 spec: {hosts: [payments.shop.svc.cluster.local], http: [{route: [{destination: {host: payments.shop.svc.cluster.local}}]}]}`
 	runRule(t, "fault-on-nobody", true, []ruleCase{
-		{name: "a Sidecar hides the service", faults: []injector.Fault{far}, objects: []string{sidecar(`{egress: [{hosts: ["istio-system/*"]}]}`)},
-			want: "faults[0].on: Service shop/payments: no caller in shop is told of it: Sidecar shop/narrow does not have it among its egress hosts. Their requests meet no policy of the mesh, and no fault."},
-		{name: "a Sidecar hides the routes", faults: []injector.Fault{caller}, objects: []string{away, sidecar(`{egress: [{hosts: ["shop/*"]}]}`)}, change: edit("web"),
+		{
+			name: "a Sidecar hides the service", faults: []injector.Fault{far}, objects: []string{sidecar(`{egress: [{hosts: ["istio-system/*"]}]}`)},
+			want: "faults[0].on: Service shop/payments: no caller in shop is told of it: Sidecar shop/narrow does not have it among its egress hosts. Their requests meet no policy of the mesh, and no fault.",
+		},
+		{
+			name: "a Sidecar hides the routes", faults: []injector.Fault{caller}, objects: []string{away, sidecar(`{egress: [{hosts: ["shop/*"]}]}`)}, change: edit("web"),
 			want: "faults[0].on: VirtualService web/payments: the fault would be put into its routes, and callers in shop do not have them: Sidecar shop/narrow does not have it among its egress hosts. " +
-				"Let them see it (exportTo, egress hosts of the Sidecar), or say with from.namespace which callers are meant."},
+				"Let them see it (exportTo, egress hosts of the Sidecar), or say with from.namespace which callers are meant.",
+		},
 		{name: "both are seen", faults: []injector.Fault{caller}, objects: []string{away, sidecar(`{egress: [{hosts: ["shop/*", "web/*"]}]}`)}, change: edit("web")},
 		{name: "without a Sidecar", faults: []injector.Fault{far, upstream}, objects: []string{away}, change: edit("web")},
 	})
 	runRule(t, "fault-on-nobody", false, []ruleCase{
-		{name: "callers may be elsewhere", faults: []injector.Fault{upstream}, objects: []string{sidecar(`{egress: [{hosts: ["istio-system/*"]}]}`)},
-			want: "faults[0].on: Service shop/payments: no caller in shop is told of it: Sidecar shop/narrow does not have it among its egress hosts. Their requests meet no policy of the mesh, and no fault. If others call it, say so with from.namespace."},
+		{
+			name: "callers may be elsewhere", faults: []injector.Fault{upstream}, objects: []string{sidecar(`{egress: [{hosts: ["istio-system/*"]}]}`)},
+			want: "faults[0].on: Service shop/payments: no caller in shop is told of it: Sidecar shop/narrow does not have it among its egress hosts. Their requests meet no policy of the mesh, and no fault. If others call it, say so with from.namespace.",
+		},
 	})
 }
 
@@ -262,14 +306,20 @@ func TestTimeoutNotReached(t *testing.T) {
 	claims := []Claimed{during(claim.Claim{Kind: claim.TimedOut, Within: 2 * time.Second})}
 	limited := virtualServiceYAML("payments", "timeout: 2s")
 	runRule(t, "timeout-not-reached", false, []ruleCase{
-		{name: "a caller's delay", faults: []injector.Fault{delayed(injector.Caller, 5*time.Second)}, claims: claims, objects: []string{limited},
+		{
+			name: "a caller's delay", faults: []injector.Fault{delayed(injector.Caller, 5*time.Second)}, claims: claims, objects: []string{limited},
 			want: "during[0]: VirtualService shop/payments: asserts timeouts, and faults[0] holds requests in the callers' proxies, before the timeout of the route to payments begins to count. " +
-				"Unless a hop before it, or the application, has a timeout, nobody answers with 504. To try that timeout set faults[0].site: upstream."},
-		{name: "shorter than the timeout", faults: []injector.Fault{delayed(injector.Upstream, time.Second)}, claims: claims, objects: []string{limited},
+				"Unless a hop before it, or the application, has a timeout, nobody answers with 504. To try that timeout set faults[0].site: upstream.",
+		},
+		{
+			name: "shorter than the timeout", faults: []injector.Fault{delayed(injector.Upstream, time.Second)}, claims: claims, objects: []string{limited},
 			want: "during[0]: VirtualService shop/payments: asserts timeouts, and callers of payments wait 2s, which is longer than the delay of 1s. " +
-				"Unless a hop before it, or the application, has a timeout, nobody answers with 504. Set faults[0].delay.fixed to more than 2s."},
-		{name: "no timeout", faults: []injector.Fault{delayed(injector.Upstream, time.Second)}, claims: claims,
-			want: "during[0]: asserts timeouts, and callers of payments have none. Unless a hop before it, or the application, has a timeout, nobody answers with 504. Set timeout in the route to payments."},
+				"Unless a hop before it, or the application, has a timeout, nobody answers with 504. Set faults[0].delay.fixed to more than 2s.",
+		},
+		{
+			name: "no timeout", faults: []injector.Fault{delayed(injector.Upstream, time.Second)}, claims: claims,
+			want: "during[0]: asserts timeouts, and callers of payments have none. Unless a hop before it, or the application, has a timeout, nobody answers with 504. Set timeout in the route to payments.",
+		},
 		{name: "longer", faults: []injector.Fault{delayed(injector.Upstream, 5*time.Second)}, claims: claims, objects: []string{limited}},
 		{name: "no claim", faults: []injector.Fault{delayed(injector.Caller, 5*time.Second)}, objects: []string{limited}},
 	})
