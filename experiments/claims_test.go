@@ -44,3 +44,30 @@ func TestClaims(t *testing.T) {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
+
+// The alpha of the experiment is in the phases, for its matchers to judge by, and
+// in what its claims need.
+func TestAlphaReachesTheMatchers(t *testing.T) {
+	for given, want := range map[float64]float64{0: DefaultAlpha, 0.01: 0.01} {
+		e := newTarget(t).experiment()
+		asked := 0
+		e.Alpha = given
+		e.SteadyState = []Matcher{matches(func(actual any) (bool, error) {
+			asked++
+			if got := actual.(Phase).Alpha(); got != want {
+				t.Errorf("given %v: judged with %v, want %v", given, got, want)
+			}
+			return true, nil
+		})}
+		if report, err := newFakeAPI(t).runner(t).Run(t.Context(), e); err != nil || report.Verdict != Held || asked != 3 {
+			t.Errorf("asked %d times, %v\n%s", asked, err, report)
+		}
+		e.During = []Matcher{assertions.HaveSplit("payments", "v2", 0.1)}
+		if got, need := e.claims()[0].Samples, map[float64]int{0: 138, 0.01: 51}[given]; got != need {
+			t.Errorf("given %v: a split of 10%% needs %d, want %d", given, got, need)
+		}
+	}
+	if got := (Phase{}).Alpha(); got != DefaultAlpha {
+		t.Errorf("the alpha of a zero phase is %v", got)
+	}
+}

@@ -367,3 +367,16 @@ func TestEvidenceWithoutAccessLogs(t *testing.T) {
 		})
 	}
 }
+
+// A share is judged by the alpha of the experiment.
+func TestOffShareByAlpha(t *testing.T) {
+	e := Evidence{Fault: "abort", Source: "access log", Fired: 125, Of: 1000}
+	steps := []trace{{signs: aborts(10)}}
+	if got := offShare(e, steps, DefaultAlpha); got != "" {
+		t.Errorf("at one in a million: %s", got)
+	}
+	const want = "abort fired on 125 of 1000 requests (access log), which is between 10.51% and 14.71% of them and cannot be 10%" + offNext
+	if got := offShare(e, steps, 0.05); got != want {
+		t.Errorf("at one in twenty:\ngot  %s\nwant %s", got, want)
+	}
+}

@@ -3,6 +3,7 @@ package experiments
 import (
 	"errors"
 	"maps"
+	"math"
 	"strings"
 	"testing"
 	"time"
@@ -52,6 +53,19 @@ func TestValidate(t *testing.T) {
 				"steadyState[1]: is nil, want a matcher", "healthy[0]: is nil, want a matcher", "during[0]: is nil, want a matcher",
 				"recovered[0]: is nil, want a matcher", "haltWhen[0]: is nil, want a matcher",
 			},
+		},
+		{"an alpha", func(e *Experiment) { e.Alpha = 0.05 }, nil},
+		{
+			"an alpha that lets too much pass", func(e *Experiment) { e.Alpha = 0.051 },
+			[]string{"alpha: 0.051 is no share of wrong answers, want one above 0 and up to 0.05, such as 1e-6"},
+		},
+		{
+			"a negative alpha", func(e *Experiment) { e.Alpha = -1e-6 },
+			[]string{"alpha: -1e-06 is no share of wrong answers, want one above 0 and up to 0.05, such as 1e-6"},
+		},
+		{
+			"an alpha that is no number", func(e *Experiment) { e.Alpha = math.NaN() },
+			[]string{"alpha: NaN is no share of wrong answers, want one above 0 and up to 0.05, such as 1e-6"},
 		},
 		{
 			"phases that run backwards", func(e *Experiment) { e.Settle, e.Duration, e.Recovery = -time.Second, -time.Minute, -1 },

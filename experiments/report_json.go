@@ -49,7 +49,7 @@ type (
 		Load   loadJSON    `json:"load"`
 		Checks []checkJSON `json:"checks"`
 
-		Stopped string `json:"stopped,omitempty"`
+		Stopped   string          `json:"stopped,omitempty"`
 		Placement []placementJSON `json:"placement,omitempty"`
 	}
 	loadJSON struct {
