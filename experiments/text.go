@@ -21,15 +21,8 @@ func (r *Report) String() string {
 		_, _ = fmt.Fprintf(table, "  %s\t%s\n", head, indented(content, "  \t    "))
 	}
 	for _, p := range r.Phases() {
-		row(p.Name, p.Load.String())
-		if p.Stopped != "" {
-			row("", p.Stopped)
-		}
-		for _, c := range p.Checks {
-			row("", c.mark()+c.Text)
-		}
-		for _, placed := range p.Placement {
-			row("", "hop   "+placed.String())
+		for n, line := range p.lines() {
+			row([2]string{p.Name, ""}[min(n, 1)], line)
 		}
 	}
 	if r.Halt != nil {
@@ -60,6 +53,21 @@ func (r *Report) String() string {
 	}
 	_ = table.Flush() // a strings.Builder takes everything
 	return text.String()
+}
+
+// lines are what the report says of a phase.
+func (p Phase) lines() []string {
+	lines := []string{p.Load.String()}
+	if p.Stopped != "" {
+		lines = append(lines, p.Stopped)
+	}
+	for _, c := range p.Checks {
+		lines = append(lines, c.mark()+c.Text)
+	}
+	for _, placed := range p.Placement {
+		lines = append(lines, "hop   "+placed.String())
+	}
+	return lines
 }
 
 func (c Check) mark() string {

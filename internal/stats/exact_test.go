@@ -88,8 +88,18 @@ func lowerTail(n, k int, p float64) float64 {
 func TestIntervalAgainstAnExactSum(t *testing.T) {
 	for _, alpha := range []float64{0.05, 1e-3, 1e-6, 1e-9} {
 		for _, s := range []struct{ n, k int }{
-			{1, 0}, {1, 1}, {20, 7}, {300, 0}, {300, 1}, {300, 299}, {300, 300}, {5000, 500}, {5000, 4990},
-			{100_000, 0}, {100_000, 3}, {100_000, 2000},
+			{1, 0},
+			{1, 1},
+			{20, 7},
+			{300, 0},
+			{300, 1},
+			{300, 299},
+			{300, 300},
+			{5000, 500},
+			{5000, 4990},
+			{100_000, 0},
+			{100_000, 3},
+			{100_000, 2000},
 		} {
 			low, high := Interval(s.n, s.k, alpha)
 			if tail := upperTail(s.n, s.k, low); s.k > 0 && math.Abs(tail/(alpha/2)-1) > 1e-7 {
