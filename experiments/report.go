@@ -71,6 +71,10 @@ type Report struct {
 	Objects  []string    // objects that were edited, as "Kind namespace/name"
 	Clean    bool        // whether every edit is known to have been taken back
 
+	// Attribution says, for hops where something timed out, failed, was left or
+	// tried again in the fault phase, whether that was the mesh or the application.
+	Attribution []Attribution
+
 	// Series is what the observed proxies counted over time, from before the
 	// baseline until the verdict, also between the phases.
 	Series observe.Series

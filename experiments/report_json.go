@@ -24,7 +24,8 @@ type (
 		Evidence    evidenceJSON         `json:"evidence"`
 		Convergence convergencesJSON     `json:"convergence"`
 		Revert      revertJSON           `json:"revert"`
-		Series      *seriesJSON          `json:"series,omitempty"` // left out when nothing was recorded
+		Attribution []attributionJSON    `json:"attribution,omitempty"` // only hops with something to tell
+		Series      *seriesJSON          `json:"series,omitempty"`      // left out when nothing was recorded
 		Pods        *podsJSON            `json:"pods,omitempty"`
 	}
 	podsJSON struct { // that did not stay what they were, as "Pod namespace/name"
@@ -109,6 +110,7 @@ func (r *Report) MarshalJSON() ([]byte, error) {
 		Evidence:    evidenceJSON{Faults: []faultJSON{}, Ejections: []ejectionJSON{}},
 		Convergence: convergencesJSON{Inject: r.Injected.json(), Revert: r.Reverted.json()},
 		Revert:      revertJSON{Clean: r.Clean, Objects: append([]string{}, r.Objects...)},
+		Attribution: newAttributionsJSON(r.Attribution),
 		Series:      newSeriesJSON(r.Series),
 	}
 	if len(r.Born)+len(r.Gone)+len(r.Restarts) > 0 {

@@ -39,6 +39,9 @@ func (r *Report) String() string {
 	for _, e := range r.Ejections() {
 		row("ejected", ejectionText(e))
 	}
+	for _, a := range r.Attribution {
+		row("who", a.String())
+	}
 	for _, s := range r.Restarts {
 		row("restarted", fmt.Sprintf("%s, noticed after the phase %s", s.Proxy, s.Phase))
 	}
