@@ -44,7 +44,7 @@ func (t *trial) begin(ctx context.Context, longest time.Duration) (err error) {
 	for _, note := range t.plan.Notes {
 		t.tell("plan", "note: "+note)
 	}
-	t.report.Findings = plan.Preflight.Warnings()
+	t.report.Findings, t.hopsAhead = plan.Preflight.Warnings(), plan.Preflight.Hops
 	for _, warning := range t.report.Findings {
 		if !warning.Advice() { // that is for plan to give
 			t.tell("plan", "warning: "+warning.String())

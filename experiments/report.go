@@ -59,6 +59,7 @@ type Report struct {
 
 	Missed   string     // why the load does not come to where the faults are made, so that nothing was injected; empty when it does
 	Evidence []Evidence // per fault, what shows that it fired
+	Standing []Evidence // faults that the mesh had of its own on the calls in question, and how often they fired; the verdict does not ask them
 
 	Injected Convergence // how the fault reached the proxies
 	Ramp     []RampStep  // the steps of the ramps, as far as they got; none without a ramp

@@ -68,6 +68,7 @@ type (
 	}
 	evidenceJSON struct {
 		Faults    []faultJSON    `json:"faults"`
+		Standing  []faultJSON    `json:"standing,omitempty"` // the mesh's own
 		Ejections []ejectionJSON `json:"ejections"`
 	}
 	ejectionJSON struct {
@@ -127,6 +128,9 @@ func (r *Report) MarshalJSON() ([]byte, error) {
 	}
 	for _, e := range r.Evidence {
 		out.Evidence.Faults = append(out.Evidence.Faults, e.json())
+	}
+	for _, e := range r.Standing {
+		out.Evidence.Standing = append(out.Evidence.Standing, e.json())
 	}
 	for _, s := range r.Ramp {
 		out.Convergence.Ramp = append(out.Convergence.Ramp, rampStepJSON{Faults: s.Faults, At: s.At, convergenceJSON: s.Convergence.json()})

@@ -131,6 +131,7 @@ func (r *Runner) Run(ctx context.Context, e Experiment) (report *Report, err err
 	if interrupted == nil && !report.During.To.IsZero() { // by now the access logs are written
 		report.Evidence, interrupted = t.evidence(ctx)
 		report.Attribution = t.attribution(ctx)
+		report.Standing = t.standing(ctx)
 	}
 	t.finish(interrupted)
 	return report, notReverted

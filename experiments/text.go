@@ -1,6 +1,7 @@
 package experiments
 
 import (
+	"cmp"
 	"fmt"
 	"strconv"
 	"strings"
@@ -32,6 +33,9 @@ func (r *Report) String() string {
 		for n, line := range e.lines() {
 			row([2]string{"evidence", ""}[min(n, 1)], line)
 		}
+	}
+	for _, e := range r.Standing {
+		row("standing", fmt.Sprintf("%s; it is not this run's", cmp.Or(e.Off, e.String())))
 	}
 	for n, s := range r.Ramp {
 		row("ramp", fmt.Sprintf("step %d: %s", n+1, s))

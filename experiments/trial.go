@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/faultline-mesh/faultline/experiments/internal/guard"
+	"github.com/faultline-mesh/faultline/experiments/preflight"
 	"github.com/faultline-mesh/faultline/injector"
 	"github.com/faultline-mesh/faultline/loadgen"
 	"github.com/faultline-mesh/faultline/observe"
@@ -21,6 +22,7 @@ type trial struct {
 	*Runner
 	experiment Experiment
 	plan       injector.Plan
+	hopsAhead  []preflight.Hop // the calls that the experiment is about, as they were planned
 	mesh       *observe.Mesh
 	proxies    []observe.Proxy // observed throughout
 	recorder   *observe.Recorder

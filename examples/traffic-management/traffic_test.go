@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/faultline-mesh/faultline/experiments"
 	"github.com/faultline-mesh/faultline/experiments/manifest"
@@ -91,7 +92,12 @@ func start(ctx context.Context, program string) error {
 func TestClaims(t *testing.T) {
 	for _, file := range []string{"reviews", "canary", "breaker-of-ten", "ratings"} {
 		for _, e := range read(t, file) {
-			t.Run(e.Name, func(t *testing.T) { experiments.Test(t, mesh.Config(), e.Experiment) })
+			t.Run(e.Name, func(t *testing.T) {
+				report := experiments.Test(t, mesh.Config(), e.Experiment)
+				if file == "ratings" {
+					standing(t, report)
+				}
+			})
 		}
 	}
 	t.Run("breaker-of-three", func(t *testing.T) {
@@ -110,6 +116,24 @@ func TestClaims(t *testing.T) {
 			}
 		}
 	})
+}
+
+// standing checks that the logs of ratings' callers tell of the fault that is not
+// the run's: as often as the requests that took 5 s.
+func standing(t *testing.T, report *experiments.Report) {
+	t.Helper()
+	if len(report.Standing) != 1 {
+		t.Fatalf("want evidence of the one fault of VirtualService ratings/ratings:\n%s", report)
+	}
+	slow := 0
+	for _, s := range report.During.Load.Samples {
+		if s.Latency-s.Lag >= 5*time.Second {
+			slow++
+		}
+	}
+	if e := report.Standing[0]; e.Fired != slow || e.Of != report.During.Load.Requests() || e.Off != "" {
+		t.Errorf("want %d of %d requests hit, got %+v", slow, report.During.Load.Requests(), e)
+	}
 }
 
 // The same claims on what breaks them do not hold, and say why.
