@@ -52,7 +52,8 @@ func TestAStandingFaultIsCounted(t *testing.T) {
 	}{
 		{50, 500, ""},
 		{0, 500, ""}, // that it never fired is said by the number
-		{200, 500, fault + " fired on 200 of 500 requests (access log), which is between 29.64% and 51.01% of them and cannot be 10%"},
+		{200, 500, fault + " fired on 200 of 500 requests (access log), which is between 29.64% and 51.01% of them and cannot be 10%; " +
+			"look for another route, another fault or an old configuration that answers for these requests"},
 	} {
 		got := faults[0].evidence(logged(test.delayed, test.of), DefaultAlpha)
 		if got.Fault != fault || got.Fired != test.delayed || got.Of != test.of || got.Off != test.off {
