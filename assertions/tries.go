@@ -1,6 +1,8 @@
 package assertions
 
 import (
+	"math"
+
 	"github.com/onsi/gomega/types"
 
 	"github.com/faultline-mesh/faultline/internal/claim"
@@ -18,7 +20,8 @@ import (
 // observe.Change, of the same time. Without requests, and where no proxy knows
 // a host of service, its error is [NoSamples], and so it is with so few requests
 // that one try more or less would cross a bound between two whole numbers: 1.1
-// needs 10 requests, 1.5 needs 2.
+// needs 10 requests, 1.5 needs 2. An upper bound above 0 also needs a try: where
+// nothing was sent there is nothing that could have been tried too often.
 func HaveTries(service string, bound any) types.GomegaMatcher {
 	const name = "HaveTries"
 	c := comparison{matcher: name, subject: "number of tries at " + service + " per request", bound: bound}
@@ -34,6 +37,9 @@ func HaveTries(service string, bound any) types.GomegaMatcher {
 		result, err := requestsOf(name, actual)
 		if err != nil {
 			return finding{}, err
+		}
+		if traffic.requests == 0 && 0 < about.Range.High && !math.IsInf(about.Range.High, 0) {
+			return finding{}, noSamples(name, "no proxy sent a request to %s", service)
 		}
 		tries := float64(traffic.requests) / float64(result.Requests())
 		found, err := c.of(tries, traffic.String()+"; load: "+result.String())

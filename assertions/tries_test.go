@@ -36,6 +36,16 @@ func TestHaveTries(t *testing.T) {
 		))},
 		{name: "does not, and should not", not: true, actual: thrice, matcher: HaveTries("payments", AtMost(2.9))},
 		{
+			name: "fails of no tries", matcher: HaveTries("payments", AtLeast(1)), actual: seen(change(proxy("checkout-1", host(1, "", 0, 0)))),
+			want: "Expected number of tries at payments per request to be at least 1, but it was 0\n" +
+				"    payments: 0 requests, 0 errors over 1 host; load: 10 requests, 0.0% ok (503 ×10), p50 5ms, p99 10ms",
+		},
+		{
+			name: "no tries that could be too many", open: true, matcher: HaveTries("payments", AtMost(1.5)),
+			actual: seen(change(proxy("checkout-1", host(1, "", 0, 0)))),
+			want:   "HaveTries has no samples: no proxy sent a request to payments",
+		},
+		{
 			name: "too few", open: true, actual: thrice, matcher: HaveTries("payments", AtMost(1.05)),
 			want: `HaveTries has too few samples: 10 requests, of which "number of tries at payments per request at most 1.05" needs 20`,
 		},
