@@ -32,9 +32,9 @@ var _ = DescribeTable("inventory is down", func(ctx SpecContext, share float64) 
 			Effect: injector.Abort{HTTPStatus: 503, Percent: 100},
 		}},
 		Gateway:     "istio-system/istio-ingressgateway",
-		Load:        loadgen.Load{URL: "http://shop.example/checkout", Rate: 50},
+		Load:        loadgen.Load{URL: "http://shop.example/checkout", Rate: 200},
 		SteadyState: []experiments.Matcher{HaveSuccessRate(AtLeast(share))},
-		Settle:      300 * time.Millisecond, Duration: 500 * time.Millisecond, Recovery: 300 * time.Millisecond,
+		Settle:      600 * time.Millisecond, Duration: 600 * time.Millisecond, Recovery: 600 * time.Millisecond,
 	})
 },
 	Entry("and it matters", 0.99),
