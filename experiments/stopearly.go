@@ -18,7 +18,7 @@ import (
 // as the matcher itself has it by now. It keeps nothing from being judged: when the
 // requests on their way have their answers, the matchers are asked as ever.
 func (t *trial) enough(p *Phase, so Phase) bool {
-	if !t.experiment.StopEarly || p != &t.report.During {
+	if !t.experiment.StopEarly || p != &t.report.During || p.Stopped != "" {
 		return false
 	}
 	so.Load = unbroken(so.Load)

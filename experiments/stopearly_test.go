@@ -134,6 +134,22 @@ func TestStopEarly(t *testing.T) {
 	}
 }
 
+// It is told once, also while the last answers are waited for.
+func TestStopEarlyIsToldOnce(t *testing.T) {
+	r, told := newFakeAPI(t).runner(t), 0
+	trial := r.newTrial(Experiment{StopEarly: true, Duration: time.Hour, SteadyState: []Matcher{assertions.HaveSuccessRate(assertions.AtLeast(0.6))}})
+	trial.recorder = &observe.Recorder{}
+	trial.Runner.progress = func(Event) { told++ }
+	p := &trial.report.During
+	so := Phase{Name: DuringPhase, Load: mixed(100, 0)}
+	if !trial.enough(p, so) || trial.enough(p, so) || told != 1 {
+		t.Errorf("told %d times: %s", told, p.Stopped)
+	}
+	if trial.enough(&trial.report.Recovery, so) {
+		t.Error("the recovery has seen enough")
+	}
+}
+
 // Without being asked to, no phase ends early.
 func TestNobodyStopsEarlyUnasked(t *testing.T) {
 	target := newTarget(t)
