@@ -30,7 +30,7 @@ func (t *trial) evidence(ctx context.Context) ([]Evidence, error) {
 				t.log.Warn("no access log", "error", err)
 				break
 			}
-			if f.complete() || pause(waiting, 200*time.Millisecond) != nil {
+			if f.complete(t.report) || pause(waiting, 200*time.Millisecond) != nil {
 				break
 			}
 		}
@@ -98,12 +98,12 @@ func (t *trial) finding(h hop) finding {
 // complete reports whether the logs need not be asked again: they show the fault,
 // each part of it and, where it hits every request, in each proxy that the load
 // passes.
-func (f finding) complete() bool {
+func (f finding) complete(r *Report) bool {
 	e := f.fromLogs()
 	if e.Fired == 0 || !e.complete() {
 		return false
 	}
-	return !f.hitsAll() || !slices.ContainsFunc(f.readings, func(r reading) bool { return r.passed > 0 && r.hits() == 0 })
+	return !f.hitsAll() || f.accounted(r) || !slices.ContainsFunc(f.readings, func(r reading) bool { return r.passed > 0 && r.hits() == 0 })
 }
 
 // hitsAll reports whether the fault hits every request that meets it, all the time.
@@ -136,7 +136,7 @@ func (t *trial) makers(fault int) []observe.Proxy {
 		if edit.Fault != fault || len(edit.Signs) == 0 {
 			continue
 		}
-		for _, s := range sights([]injector.Edit{edit}, t.experiment.Faults, t.proxies) {
+		for _, s := range sights([]injector.Edit{edit}, t.experiment.Faults, slices.Concat(t.proxies, t.beyond)) {
 			known := slices.ContainsFunc(makers, func(p observe.Proxy) bool { return p.String() == s.proxy.String() })
 			if !known {
 				makers = append(makers, s.proxy)

@@ -71,7 +71,7 @@ func (f finding) firing(r reading, alpha float64) Firing {
 			one.Reached += one.Fired
 		}
 	case f.stops() && f.hitsAll():
-		one.known = f.marked <= 0
+		one.known = true // of those that passed, no more
 	}
 	return one
 }

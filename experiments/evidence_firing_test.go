@@ -98,11 +98,13 @@ func TestConflict(t *testing.T) {
 		{"no log", []Source{{sourceCounters, 100, 0}, {sourceMetrics, 3, 0}}, ""},
 		{"nothing", nil, ""},
 		{
-			"the log shows none", []Source{{sourceLog, 0, 0}, {sourceCounters, 100, 0}},
+			"the log shows none",
+			[]Source{{sourceLog, 0, 0}, {sourceCounters, 100, 0}},
 			"the access log shows 0 requests that the fault hit, and the fault counters 100",
 		},
 		{
-			"the log shows more", []Source{{sourceLog, 100, 100}, {sourceMetrics, 90, 0}},
+			"the log shows more",
+			[]Source{{sourceLog, 100, 100}, {sourceMetrics, 90, 0}},
 			"the access log shows 100 requests that the fault hit, and the request metrics (istio_requests_total) only 90",
 		},
 	}
@@ -199,6 +201,36 @@ func TestAsOften(t *testing.T) {
 	for _, test := range tests {
 		if got := asOften(test.without, test.with, test.quiet, test.loaded); got != test.want {
 			t.Errorf("%s: got %t", test.name, got)
+		}
+	}
+}
+
+// Without a log the answers tell whether all of the load met the fault.
+func TestArrivedByAnswers(t *testing.T) {
+	abort, delay := aborts(100)[0], injector.Sign{Percent: 100, Flags: []string{"DI"}}
+	abort.Ends = true
+	tests := []struct {
+		name           string
+		sign           injector.Sign
+		passed, marked int
+		others         bool
+		want           Propagation
+	}{
+		{"an abort of all", abort, 0, 100, false, Propagation{Reached: 100, Matched: 100}},
+		{"an abort of half", abort, 52, 48, false, Propagation{Reached: 100, Matched: 48, Path: []string{checkoutProxy.String()}}},
+		{"an abort of all, and others", abort, 52, 100, true, Propagation{Reached: 100, Matched: 100}},
+		{"a delay of all", delay, 100, 100, false, Propagation{Reached: 100, Matched: 100}},
+		{"a delay of all, two calls for each", delay, 200, 100, false, Propagation{Reached: 100, Matched: 100}},
+		{"a delay of half", delay, 100, 48, false, Propagation{Reached: 100, Matched: 48, Path: []string{checkoutProxy.String()}}},
+		{"a delay of all that come there", delay, 30, 30, false, Propagation{Reached: 30, Matched: 30}},
+	}
+	for _, test := range tests {
+		f := findingOf(callerHop, test.sign, reading{passed: test.passed, others: test.others})
+		f.marked = test.marked
+		during := Phase{Load: answers(100, 200), Mesh: seen(sends(checkoutProxy, nil))}
+		e := f.evidence(&Report{During: during}, nil, DefaultAlpha)
+		if diff := cmp.Diff(&test.want, e.Arrived); diff != "" {
+			t.Errorf("%s:\n%s", test.name, diff)
 		}
 	}
 }

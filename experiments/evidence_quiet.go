@@ -68,13 +68,13 @@ const accountedShare = 0.95
 // deceive, where an app tries again or where several call the service.
 func (f finding) accounted(r *Report) bool {
 	load, matched := r.During.Load.Requests(), 0
-	for _, one := range f.readings {
+	for _, one := range f.readings { // without a log the answers must do
 		matched += one.came()
 	}
 	if f.index >= len(r.Baseline.Placement) || load == 0 || float64(f.marked) < accountedShare*float64(load) {
 		return false
 	}
-	return float64(matched) >= accountedShare*r.Baseline.Placement[f.index].Share*float64(load)
+	return float64(max(matched, f.marked)) >= accountedShare*r.Baseline.Placement[f.index].Share*float64(load)
 }
 
 // quietTime is how long it takes to tell whose requests did not match, and the
@@ -82,12 +82,13 @@ func (f finding) accounted(r *Report) bool {
 func quietTime(found []finding, r *Report, alpha float64) (length time.Duration, proxies []observe.Proxy) {
 	took := r.During.To.Sub(r.During.From)
 	for _, f := range found {
-		if f.fault.AllTraffic || f.evidence(r, nil, alpha).lacks(alpha) == "" {
+		e := f.evidence(r, nil, alpha)
+		if f.fault.AllTraffic || e.lacks(alpha) == "" {
 			continue
 		}
 		for _, one := range f.readings {
 			firing := f.firing(one, alpha)
-			if unmatched := firing.Reached - firing.Matched; firing.known && unmatched > 0 {
+			if unmatched := firing.Reached - firing.Matched; (firing.known || e.Source == sourceMarker) && unmatched > 0 {
 				proxies = append(proxies, one.proxy)
 				length = max(length, min(max(took/time.Duration(unmatched)*quietWants, quietLeast), quietMost))
 			}

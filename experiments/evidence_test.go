@@ -339,6 +339,7 @@ func TestEvidenceWithoutAccessLogs(t *testing.T) {
 	}{
 		{"the response header", callerFault, marked(7), Evidence{
 			Fault: callerFault.String(), Source: "response header", Fired: 7, Sources: []Source{{Name: "response header", Fired: 7}},
+			Arrived: &Propagation{Reached: 7, Matched: 7},
 		}},
 		{"nothing", callerFault, answers(7, 503), Evidence{Fault: callerFault.String()}},
 		{"nothing of an Upstream fault", upstreamFault, marked(7), Evidence{Fault: upstreamFault.String()}},

@@ -123,7 +123,7 @@ func (t *trial) carriedElsewhere(h hop, seen observe.Change) bool {
 	}
 	for _, s := range sights(t.plan.Edits, t.experiment.Faults, beyond) {
 		if s.edit.Fault == h.index && len(s.edit.Signs) > 0 {
-			t.proxies, found = append(t.proxies, s.proxy), true
+			t.beyond, found = append(t.beyond, s.proxy), true
 		}
 	}
 	return found

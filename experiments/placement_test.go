@@ -75,7 +75,8 @@ func TestPlacement(t *testing.T) {
 			}, "4 requests passed to shop/inventory subset v2, 0.20 for each of the load (Pod shop/checkout-1: 4)",
 		},
 		{
-			"to a port that nobody knows", port, Placement{Fault: port.fault.String(), Hop: "to shop/inventory:81"},
+			"to a port that nobody knows", port,
+			Placement{Fault: port.fault.String(), Hop: "to shop/inventory:81"},
 			"0 requests passed to shop/inventory:81, in 0 proxies",
 		},
 		{
@@ -154,7 +155,8 @@ func TestLost(t *testing.T) {
 				"name its Gateway in from.gateway, or put the fault one hop further on",
 		},
 		{
-			"by a sidecar that is not meant", hop{fault: callerFault, makers: []observe.Proxy{checkoutProxy}},
+			"by a sidecar that is not meant",
+			hop{fault: callerFault, makers: []observe.Proxy{checkoutProxy}},
 			seen(idle, sends(frontendProxy, map[string]int{"10.0.0.2 of inventory.shop": 50})),
 			atCaller + "of 50 more, 50 were sent there by Pod shop/frontend-1, in which the fault is not made: change from, so that it is among the callers",
 		},
@@ -195,5 +197,31 @@ func TestLost(t *testing.T) {
 				t.Errorf("got  %s\nwant %s", got, test.want)
 			}
 		})
+	}
+}
+
+// A proxy that is not observed, and yet carries the load to where the fault is
+// made, is one of those that make it; others are not.
+func TestCarriedElsewhere(t *testing.T) {
+	web := observe.Proxy{Namespace: "web", Pod: "web-1", IP: "10.0.2.1"}
+	carries := sends(web, map[string]int{"10.0.0.2 of inventory.shop": 3})
+	for _, test := range []struct {
+		name string
+		seen observe.Change
+		want string
+	}{
+		{"by a sidecar", seen(carries), "web-1"},
+		{"by one that is observed", seen(sends(sidecar("shop", "checkout-1"), map[string]int{"10.0.0.2 of inventory.shop": 3})), ""},
+		{"by one that sends elsewhere", seen(sends(web, map[string]int{"10.0.0.2 of payments.shop": 3})), ""},
+		{"by a gateway, in which the fault is not made", seen(sends(ingressProxy, map[string]int{"10.0.0.2 of inventory.shop": 3})), ""},
+	} {
+		trial := &trial{
+			experiment: Experiment{Faults: []injector.Fault{callerFault}}, proxies: []observe.Proxy{sidecar("shop", "checkout-1")},
+			plan: injector.Plan{Edits: []injector.Edit{callerEdit(0, []string{"faultline-7f3a-0"})}},
+		}
+		found := trial.carriedElsewhere(trial.hops()[0], test.seen)
+		if got := podNames(trial.makers(0)[1:]); got != test.want || found != (test.want != "") {
+			t.Errorf("%s: %t, %q; want %q", test.name, found, got, test.want)
+		}
 	}
 }

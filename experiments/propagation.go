@@ -19,6 +19,9 @@ func (f finding) arrived(e Evidence, during Phase) *Propagation {
 	if f.fault.AllTraffic {
 		return nil
 	}
+	if e.Source == sourceMarker {
+		return f.answered(e, during)
+	}
 	var out Propagation
 	var unmatched []string
 	for _, p := range e.Proxies {
@@ -39,6 +42,29 @@ func (f finding) arrived(e Evidence, during Phase) *Propagation {
 	}
 	out.Path = f.path(during.Mesh, unmatched)
 	return &out
+}
+
+// answered judges by the answers alone, of a fault that hits every request: each
+// of the load's that came to the hop has our header, or did not meet the fault. An
+// app that does not hand it back leaves the question open.
+func (f finding) answered(e Evidence, during Phase) *Propagation {
+	passed := 0
+	var unmatched []string
+	for _, p := range e.Proxies {
+		if !p.Others {
+			passed += p.Reached
+			unmatched = append(unmatched, p.Proxy)
+		}
+	}
+	reached := max(passed, f.marked)
+	if f.stops() {
+		reached = passed + f.marked // those that were hit did not pass
+	}
+	out := &Propagation{Reached: max(min(reached, during.Load.Requests()), f.marked), Matched: f.marked}
+	if out.Reached > out.Matched {
+		out.Path = f.path(during.Mesh, unmatched)
+	}
+	return out
 }
 
 // path lists the services between the load and the hop, the nearest to it first:

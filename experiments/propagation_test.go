@@ -30,12 +30,14 @@ func TestPath(t *testing.T) {
 		{"at a gateway", callerHop, []string{ingressProxy.String()}, mesh, ""},
 		{"everywhere", callerHop, nil, mesh, ""},
 		{
-			"where nobody saw who called, by the name that fits best", callerHop, []string{checkoutProxy.String()},
+			"where nobody saw who called, by the name that fits best", callerHop,
+			[]string{checkoutProxy.String()},
 			seen(sends(checkoutProxy, map[string]int{"10.0.0.1 of checkout.shop": 0, "10.0.0.1 of both.shop": 0, "10.0.0.3 of both.shop": 0})), "shop/checkout",
 		},
 		{"a pod of no service", callerHop, []string{checkoutProxy.String()}, seen(sends(checkoutProxy, nil)), "Pod shop/checkout-1"},
 		{
-			"a service that calls itself", callerHop, []string{checkoutProxy.String()},
+			"a service that calls itself", callerHop,
+			[]string{checkoutProxy.String()},
 			seen(sends(checkoutProxy, map[string]int{"10.0.0.1 of checkout.shop": 9})), "shop/checkout",
 		},
 	}
@@ -67,12 +69,14 @@ func TestLacks(t *testing.T) {
 		{"one without, which may be anybody's", Evidence{Fired: 60, Proxies: []Firing{once}, Arrived: &Propagation{Reached: 61, Matched: 60}}, ""},
 		{"the rest is of others", Evidence{Fired: 60, Proxies: []Firing{all, others}, Arrived: &Propagation{Reached: 60, Matched: 60}}, ""},
 		{
-			"none", Evidence{Proxies: []Firing{none}, Arrived: &Propagation{Reached: 60, Path: []string{"shop/a", "shop/b"}}},
+			"none",
+			Evidence{Proxies: []Firing{none}, Arrived: &Propagation{Reached: 60, Path: []string{"shop/a", "shop/b"}}},
 			"the fault's requests do not arrive at its hop (F): 60 requests came there in the fault phase, and none of them carried " + run +
 				" (Pod shop/a-2: 0 of 60); shop/a or shop/b does not forward the headers",
 		},
 		{
-			"none, and nobody knows by whom", Evidence{Proxies: []Firing{none}, Arrived: &Propagation{Reached: 60}},
+			"none, and nobody knows by whom",
+			Evidence{Proxies: []Firing{none}, Arrived: &Propagation{Reached: 60}},
 			"the fault's requests do not arrive at its hop (F): 60 requests came there in the fault phase, and none of them carried " + run +
 				" (Pod shop/a-2: 0 of 60); let the services before that hop forward the headers",
 		},
@@ -83,17 +87,20 @@ func TestLacks(t *testing.T) {
 				"the fault's own headers (end-user: ada, x-tier: gold) (Pod shop/a-2: 0 of 60); the load does not send x-tier: gold: set it in load.header",
 		},
 		{
-			"those of one of two callers", Evidence{Fired: 60, Proxies: []Firing{all, none}, Arrived: &Propagation{Reached: 120, Matched: 60, Path: []string{"shop/a"}}},
+			"those of one of two callers",
+			Evidence{Fired: 60, Proxies: []Firing{all, none}, Arrived: &Propagation{Reached: 120, Matched: 60, Path: []string{"shop/a"}}},
 			"only some of the fault's requests arrive at its hop (F): of 120 requests that came there in the fault phase, 60 carried " + run +
 				" (Pod shop/a-1: 60 of 60, Pod shop/a-2: 0 of 60); shop/a does not forward the headers to it" + orOthers,
 		},
 		{
-			"half of one caller's", Evidence{Fired: 60, Proxies: []Firing{half}, Arrived: &Propagation{Reached: 120, Matched: 60, Path: []string{"shop/a"}}},
+			"half of one caller's",
+			Evidence{Fired: 60, Proxies: []Firing{half}, Arrived: &Propagation{Reached: 120, Matched: 60, Path: []string{"shop/a"}}},
 			"only some of the fault's requests arrive at its hop (F): of 120 requests that came there in the fault phase, 60 carried " + run +
 				" (Pod shop/a-1: 60 of 120); shop/a does not forward the headers to it" + orOthers,
 		},
 		{
-			"only others come there", Evidence{Proxies: []Firing{others}},
+			"only others come there",
+			Evidence{Proxies: []Firing{others}},
 			"the load's requests do not come to the fault's hop (F): 60 requests came there in the fault phase without " + run +
 				" (Pod shop/a-2: 0 of 60), and as many come without the load, too; does the app call the service for the load's URL?",
 		},

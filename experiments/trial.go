@@ -37,6 +37,7 @@ type trial struct {
 	places     places                      // where the faulted services are in the proxies
 	scouted    func()                      // ends the scout
 	lives      census                      // the observed proxies, as they were counted last
+	beyond     []observe.Proxy             // not observed, in other namespaces, and yet the load passes them
 	metered    map[string]observe.Requests // by proxy, what Istio's own counted in the fault phase
 	vain       *vain                       // asks whether the fault phase can prove anything; nil outside of it
 	newborn    map[string]bool             // proxies that were born during the run, by identity

@@ -276,19 +276,7 @@ func TestLoadsThatGoElsewhere(t *testing.T) {
 // appOf is the address at which the app of a pod listens, behind its sidecar.
 func appOf(t *testing.T, namespace, app string) string {
 	t.Helper()
-	m, err := observe.New(cluster)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() {
-		if err := m.Close(); err != nil {
-			t.Error(err)
-		}
-	}()
-	proxies, err := m.Proxies(t.Context(), namespace)
-	if err != nil {
-		t.Fatal(err)
-	}
+	m, proxies := observed(t, namespace)
 	snapshot, err := m.Snapshot(t.Context(), proxies)
 	if err != nil {
 		t.Fatal(err)
