@@ -52,6 +52,7 @@ type census struct {
 }
 
 func (c *census) walk(t *testing.T, dir string) {
+	t.Helper()
 	err := filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
 		if err != nil || entry.IsDir() || !slices.Contains([]string{".yaml", ".yml"}, filepath.Ext(path)) {
 			return err
@@ -73,6 +74,7 @@ func (c *census) walk(t *testing.T, dir string) {
 
 // file asks about every service that a file has policies for.
 func (c *census) file(t *testing.T, name, content string) {
+	t.Helper()
 	var w preflight.World
 	targets := map[string]target{}
 	for n, document := range separator.Split(content, -1) {
@@ -115,6 +117,7 @@ func subjects(o *unstructured.Unstructured) []target {
 // ask checks an experiment on one service, which is put into the world when it is
 // not there.
 func (c *census) ask(t *testing.T, file string, w preflight.World, of target) {
+	t.Helper()
 	defer func() {
 		if bad := recover(); bad != nil {
 			t.Errorf("%s: it made preflight panic: %v", file, bad)
