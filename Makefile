@@ -78,7 +78,7 @@ soak: assets ## the ejection experiment N times (200), in turns with and without
 fuzz: ## every fuzz target, each for FUZZTIME (60s)
 	@grep -roE --include='*_test.go' '^func Fuzz[[:alnum:]]+' . | while IFS=: read -r file target; do \
 		echo "$$(dirname "$$file") $${target#func }"; \
-		go test -run '^$$' -fuzz "^$${target#func }$$" -fuzztime $(FUZZTIME) "$$(dirname "$$file")" </dev/null; \
+		go test -run '^$$' -fuzz "^$${target#func }$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 100x "$$(dirname "$$file")" </dev/null; \
 	done
 
 .PHONY: lint

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -59,12 +60,15 @@ func TestMistakesAreReal(t *testing.T) {
 		{
 			"10 percent of three hosts is none", "ejection-of-nobody",
 			"destinationrules", `{trafficPolicy: {outlierDetection: {consecutive5xxErrors: 3, interval: 1s, baseEjectionTime: 7s}}}`,
-			`"base_ejection_time": "7s"`, onePod, []experiments.Matcher{assertions.HaveEjected("payments", assertions.AtMost(0)), assertions.HaveTries("payments", assertions.AtLeast(1.2))}, time.Second,
+			`"base_ejection_time": "7s"`, onePod,
+			[]experiments.Matcher{assertions.HaveEjected("payments", assertions.AtMost(0)), assertions.HaveTries("payments", assertions.AtLeast(1.2))},
+			time.Second,
 		},
 		{
-			"consecutiveErrors is not read, 5 are needed", "consecutive-errors-ignored",
+			"consecutiveErrors is not read", "consecutive-errors-ignored",
 			"destinationrules", `{trafficPolicy: {outlierDetection: {consecutiveErrors: 1000, interval: 1s, baseEjectionTime: 4s, maxEjectionPercent: 50}}}`,
-			`"base_ejection_time": "4s"`, onePod, []experiments.Matcher{assertions.HaveEjected("payments", assertions.AtLeast(1))},
+			`"base_ejection_time": "4s"`, onePod,
+			[]experiments.Matcher{assertions.HaveEjected("payments", assertions.AtLeast(1))},
 			6 * time.Second, // until the ejection is over
 		},
 	} {
@@ -116,9 +120,7 @@ func instead(t *testing.T, resource, spec, shown string) {
 		untilCheckout(ctx, t, func(config string) bool { return !strings.Contains(config, shown) })
 	})
 	update(t.Context(), func(o *unstructured.Unstructured) {
-		for name, value := range fields {
-			o.Object["spec"].(map[string]any)[name] = value
-		}
+		maps.Copy(o.Object["spec"].(map[string]any), fields)
 	})
 	untilCheckout(t.Context(), t, func(config string) bool { return strings.Contains(config, shown) })
 }
@@ -133,7 +135,7 @@ func untilCheckout(ctx context.Context, t *testing.T, has func(config string) bo
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer m.Close()
+	defer func() { _ = m.Close() }() // nothing of the mesh's depends on it
 	proxies, err := m.Proxies(ctx, "shop")
 	if err != nil {
 		t.Fatal(err)
