@@ -23,7 +23,7 @@ func adviceForeignRequests(c *check) []Finding {
 		}
 		half := int(math.Ceil(stats.TrialsUntilRow(n.inRow, f.Percent()/200)))
 		return []Finding{{Field: claimed.Field, Text: fmt.Sprintf(
-			"advice: only requests in the fault's scope fail, and %d errors in a row are counted over all requests of a caller's proxy to a host. While others send as many, which succeed, "+
+			"only requests in the fault's scope fail, and %d errors in a row are counted over all requests of a caller's proxy to a host. While others send as many, which succeed, "+
 				"it takes about %s on one host, not %d; and a host that is ejected is so for them, too. Run it where nobody else calls %s, or with allTraffic: true.",
 			n.inRow, plural(half, "request"), int(math.Ceil(stats.TrialsUntilRow(n.inRow, f.Percent()/100)-1e-9)), claimed.Service)}}
 	}

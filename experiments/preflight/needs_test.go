@@ -122,7 +122,7 @@ func TestAdviceForeignRequests(t *testing.T) {
 	runRule(t, "advice-foreign-requests", false, []ruleCase{
 		{
 			name: "the run's requests alone", faults: []injector.Fault{abort(injector.Upstream, 503, 100, 1)}, claims: []Claimed{ejected(1)}, objects: rule,
-			want: "during[0]: advice: only requests in the fault's scope fail, and 5 errors in a row are counted over all requests of a caller's proxy to a host. " +
+			want: "during[0]: only requests in the fault's scope fail, and 5 errors in a row are counted over all requests of a caller's proxy to a host. " +
 				"While others send as many, which succeed, it takes about 62 requests on one host, not 5; and a host that is ejected is so for them, too. " +
 				"Run it where nobody else calls payments, or with allTraffic: true.",
 		},
