@@ -17,11 +17,12 @@ import (
 
 // Bounds of the barrier.
 const (
-	barrierEvery   = 10 * time.Millisecond  // between the first two looks at one proxy; later ones are further apart
+	barrierEvery   = 5 * time.Millisecond   // between the first two looks at one proxy; later ones are further apart
 	barrierMost    = 200 * time.Millisecond // between two looks at one proxy, at most
 	barrierWidth   = 32                     // proxies read side by side
 	barrierReading = 2 * time.Second        // for one look at one proxy: a stuck one must not hold up the others
 	rosterEvery    = 500 * time.Millisecond // between two looks at which proxies there are
+	rosterFresh    = 150 * time.Millisecond // a look that is no older need not be repeated at the end
 	istiodBudget   = 2 * time.Second        // for asking istiod about those that lag
 )
 
@@ -30,6 +31,7 @@ const (
 // proxies themselves know what is in force. Proxies that are born meanwhile are
 // waited for, too, and those that go are not.
 func (t *trial) await(ctx context.Context, present bool) Convergence {
+	defer t.watch.start("barrier")()
 	c := &crossing{
 		trial: t, present: present, began: time.Now(), turns: make(chan struct{}, barrierWidth),
 		ended: make(chan *spell), spells: map[string]*spell{},
@@ -50,6 +52,7 @@ type crossing struct {
 	ended   chan *spell   // spells that are over
 
 	proxies []observe.Proxy   // as they were listed last
+	listed  time.Time         // when they were
 	spells  map[string]*spell // by identity of the proxy
 	running int
 }
@@ -57,11 +60,12 @@ type crossing struct {
 // roll lists the proxies, begins to wait for those that are new, and ends the
 // wait for those that are gone.
 func (c *crossing) roll(ctx context.Context) error {
+	listed := time.Now()
 	proxies, err := c.everywhere(ctx)
 	if err != nil {
 		return err
 	}
-	c.proxies = proxies
+	c.proxies, c.listed = proxies, listed
 	there := map[string]bool{}
 	for _, s := range bySights(sights(c.plan.Edits, c.experiment.Faults, proxies)) {
 		key := identity(s.proxy)
@@ -103,7 +107,7 @@ func (c *crossing) run(ctx context.Context) {
 				_ = c.roll(ctx) // the next one may do
 			}
 		}
-		if ctx.Err() != nil {
+		if ctx.Err() != nil || time.Since(c.listed) < rosterFresh {
 			return
 		}
 		if err := c.roll(ctx); err != nil || c.running == 0 {

@@ -57,7 +57,7 @@ func bySights(all []sight) []*spell {
 // follow looks at a proxy until it shows what it should, or is not affected, or
 // nobody waits any more.
 func (c *crossing) follow(s *spell) {
-	for wait := barrierEvery; ; wait = min(wait*3/2, barrierMost) {
+	for wait := barrierEvery; ; wait = min(wait*4/3, barrierMost) {
 		if c.look(s) {
 			s.took = time.Since(c.began)
 			return

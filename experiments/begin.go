@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/faultline-mesh/faultline/injector"
@@ -17,6 +18,7 @@ func (r *Runner) newTrial(e Experiment) *trial {
 
 // begin plans the run, which may last for so long.
 func (t *trial) begin(ctx context.Context, longest time.Duration) (err error) {
+	defer t.watch.start("plan")()
 	t.tell("plan", "planning "+t.experiment.Title)
 	if err := t.mayBegin(ctx); err != nil {
 		return err
@@ -50,8 +52,30 @@ func (t *trial) begin(ctx context.Context, longest time.Duration) (err error) {
 			t.tell("plan", "warning: "+warning.String())
 		}
 	}
-	t.mesh, err = observe.New(t.config)
+	return t.connect()
+}
+
+// connect makes the way to the proxies, if there is none yet.
+func (t *trial) connect() (err error) {
+	if t.mesh == nil {
+		t.mesh, err = observe.New(t.config)
+	}
 	return err
+}
+
+// warm connects to the proxies while the run is planned. What fails here is tried
+// again, and told, when they are needed. The returned function waits for it.
+func (t *trial) warm(ctx context.Context) (wait func()) {
+	if t.connect() != nil {
+		return func() {}
+	}
+	var work sync.WaitGroup
+	work.Go(func() {
+		if proxies, err := t.mesh.Proxies(ctx, t.namespaces()...); err == nil {
+			t.take(ctx, proxies)
+		}
+	})
+	return work.Wait
 }
 
 // mayBegin looks for halt flags before anything is done. Who may not see them is

@@ -20,6 +20,7 @@ const (
 // logs of the proxies that make the fault until they show all of it, then what
 // else there is.
 func (t *trial) evidence(ctx context.Context) ([]Evidence, error) {
+	defer t.watch.start("evidence")()
 	waiting, cancel := context.WithTimeout(ctx, evidenceBudget)
 	defer cancel()
 	var found []finding

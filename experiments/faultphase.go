@@ -25,7 +25,9 @@ func (t *trial) withFaults(ctx context.Context, body func(context.Context) error
 		t.report.Objects = append(t.report.Objects, edit.Ref.String())
 	}
 	t.log.Info("inject", "run", t.report.Run, "objects", t.report.Objects)
+	injected := t.watch.start("inject")
 	injection, err := t.injector.Inject(ctx, t.plan) // usable even with err
+	injected()
 	t.injection = injection
 	if edits := injection.Edits(); len(edits) > 0 {
 		t.plan.Edits = edits // as they were written, which may be on objects that had changed
@@ -39,7 +41,9 @@ func (t *trial) withFaults(ctx context.Context, body func(context.Context) error
 		after, cancel := context.WithTimeoutCause(context.WithoutCancel(ctx), t.revert,
 			fmt.Errorf("revert: gave up after %s", t.revert))
 		defer cancel()
+		taken := t.watch.start("revert")
 		reverted := injection.Revert(after)
+		taken()
 		t.report.Clean = reverted == nil
 		if reverted == nil {
 			t.report.Reverted = t.await(after, false)

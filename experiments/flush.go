@@ -15,7 +15,7 @@ import (
 // Bounds of a flush.
 const (
 	flushBudget = 3 * time.Second
-	flushEvery  = 50 * time.Millisecond
+	flushEvery  = 10 * time.Millisecond
 )
 
 // hostOf names one host of one caller's pool.
@@ -32,6 +32,7 @@ func (t *trial) flush(ctx context.Context) error {
 	if t.unloaded || !slices.ContainsFunc(t.plan.Edits, func(e injector.Edit) bool { return len(e.Pods) > 0 }) {
 		return nil
 	}
+	defer t.watch.start("flush")()
 	before, err := t.mesh.Snapshot(ctx, t.proxies)
 	if err != nil {
 		return fmt.Errorf("observe proxies: %w", err)
@@ -41,6 +42,14 @@ func (t *trial) flush(ctx context.Context) error {
 	if len(old) == 0 {
 		return nil
 	}
+	callers := slices.DeleteFunc(slices.Clone(t.proxies), func(p observe.Proxy) bool {
+		for key := range old {
+			if key.proxy == p.String() {
+				return false
+			}
+		}
+		return true
+	})
 	load, err := t.runLoad(ctx)
 	if err != nil {
 		return err
@@ -56,7 +65,7 @@ func (t *trial) flush(ctx context.Context) error {
 		if err := pause(ctx, flushEvery); err != nil {
 			break
 		}
-		now, err := t.mesh.Snapshot(ctx, t.proxies)
+		now, err := t.mesh.Snapshot(ctx, callers)
 		if err == nil && renewed(old, openConnections(now, addresses)) {
 			break
 		}

@@ -44,6 +44,7 @@ func (t *trial) awaitGuard(ctx context.Context) {
 	if t.guard == nil {
 		return
 	}
+	defer t.watch.start("guard")()
 	ctx, cancel := context.WithTimeout(ctx, guardBudget)
 	defer cancel()
 	if err := t.guard.Ready(ctx); err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/faultline-mesh/faultline/loadgen"
@@ -15,6 +16,7 @@ import (
 // load saw are of the same requests, and none of them lived in two phases. A
 // phase that a halt condition ends is over at once; ask is told how it goes, or nil.
 func (t *trial) observe(ctx context.Context, length time.Duration, p *Phase, ask func(Phase)) error {
+	defer func(began time.Time) { t.watch.phase(length, time.Since(began)) }(time.Now())
 	p.Name, p.alpha = t.phaseName(p), t.experiment.Alpha
 	p.From = time.Now() // the recorder's phase began at the last cut; nothing was sent since
 	load := t.load
@@ -64,8 +66,10 @@ func (t *trial) counted(ctx context.Context, p *Phase, err error) error {
 	if err != nil {
 		return err
 	}
+	var counting sync.WaitGroup
+	counting.Go(func() { t.count(ctx, p.Name) })
 	p.Mesh, err = t.recorder.Cut(ctx)
-	t.count(ctx, p.Name)
+	counting.Wait()
 	if err = t.excused(err); err != nil {
 		return fmt.Errorf("observe proxies: %w", err)
 	}

@@ -70,6 +70,7 @@ type Report struct {
 	Gone     []string    // observed proxies that were gone before its end, likewise
 	Vanished string      // that no pod of a faulted service was left at the end of the fault phase, and who says so; empty when some were
 	Objects  []string    // objects that were edited, as "Kind namespace/name"
+	Overhead Overhead    // the time that the run took beyond its phases
 	Clean    bool        // whether every edit is known to have been taken back
 
 	// Attribution says, for hops where something timed out, failed, was left or

@@ -27,6 +27,7 @@ type (
 		Attribution []attributionJSON    `json:"attribution,omitempty"` // only hops with something to tell
 		Series      *seriesJSON          `json:"series,omitempty"`      // left out when nothing was recorded
 		Pods        *podsJSON            `json:"pods,omitempty"`
+		Overhead    map[string]string    `json:"overhead,omitempty"` // "total", and by step
 	}
 	podsJSON struct { // that did not stay what they were, as "Pod namespace/name"
 		Born      []string `json:"born,omitempty"`
@@ -117,6 +118,7 @@ func (r *Report) MarshalJSON() ([]byte, error) {
 	if len(r.Born)+len(r.Gone)+len(r.Restarts) > 0 {
 		out.Pods = &podsJSON{Born: r.Born, Gone: r.Gone}
 	}
+	out.Overhead = r.Overhead.json()
 	for _, s := range r.Restarts {
 		out.Pods.Restarted = append(out.Pods.Restarted, s.Proxy)
 	}

@@ -98,6 +98,7 @@ func NewRunner(config *rest.Config, options ...Option) (*Runner, error) {
 // After that, Run reverts before it returns, whatever happens; only if that
 // fails is there an error, [injector.NotRevertedError], beside the report.
 func (r *Runner) Run(ctx context.Context, e Experiment) (report *Report, err error) {
+	began := time.Now()
 	e = e.withDefaults()
 	if err := e.Validate(); err != nil {
 		return nil, &InputError{fmt.Errorf("experiment %q: %w", e.Title, err)}
@@ -106,7 +107,11 @@ func (r *Runner) Run(ctx context.Context, e Experiment) (report *Report, err err
 	if err != nil {
 		return t.haltedBefore(err)
 	}
-	defer func() { err = errors.Join(err, t.close()) }()
+	defer func() { t.report.Overhead = t.watch.overhead(time.Since(began)) }()
+	defer func() {
+		defer t.watch.start("close")()
+		err = errors.Join(err, t.close())
+	}()
 	report = t.report
 	t.startGuard()
 

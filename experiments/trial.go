@@ -41,9 +41,10 @@ type trial struct {
 	metered    map[string]observe.Requests // by proxy, what Istio's own counted in the fault phase
 	vain       *vain                       // asks whether the fault phase can prove anything; nil outside of it
 	newborn    map[string]bool             // proxies that were born during the run, by identity
-	fire       context.CancelCauseFunc     // ends the fault phase, with a haltError
-	fetching   sync.WaitGroup              // of the conditions that are fetched
-	windows    []observe.Change            // of the fault phase, at each look of the halt conditions
+	watch      stopwatch
+	fire       context.CancelCauseFunc // ends the fault phase, with a haltError
+	fetching   sync.WaitGroup          // of the conditions that are fetched
+	windows    []observe.Change        // of the fault phase, at each look of the halt conditions
 }
 
 // prepare plans the run and begins to observe. Nothing is written to the mesh.
@@ -54,9 +55,13 @@ func (r *Runner) prepare(ctx context.Context, e Experiment) (t *trial, err error
 			err = errors.Join(err, t.close())
 		}
 	}()
-	if err := t.begin(ctx, r.longest(e)); err != nil {
+	warm := t.warm(ctx)
+	err = t.begin(ctx, r.longest(e))
+	warm()
+	if err != nil {
 		return t, err
 	}
+	defer t.watch.start("observe")()
 	if t.proxies, err = t.observed(ctx); err != nil {
 		return t, fmt.Errorf("find proxies: %w", err)
 	}
