@@ -139,7 +139,7 @@ func TestStopEarlyIsToldOnce(t *testing.T) {
 	r, told := newFakeAPI(t).runner(t), 0
 	trial := r.newTrial(Experiment{StopEarly: true, Duration: time.Hour, SteadyState: []Matcher{assertions.HaveSuccessRate(assertions.AtLeast(0.6))}})
 	trial.recorder = &observe.Recorder{}
-	trial.Runner.progress = func(Event) { told++ }
+	trial.progress = func(Event) { told++ }
 	p := &trial.report.During
 	so := Phase{Name: DuringPhase, Load: mixed(100, 0)}
 	if !trial.enough(p, so) || trial.enough(p, so) || told != 1 {
