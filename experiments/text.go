@@ -46,6 +46,13 @@ func (r *Report) String() string {
 	for _, a := range r.Attribution {
 		row("who", a.String())
 	}
+	r.proxyRows(row)
+	_ = table.Flush() // a strings.Builder takes everything
+	return text.String()
+}
+
+// proxyRows are what the report says of the proxies themselves.
+func (r *Report) proxyRows(row func(head, content string)) {
 	for _, s := range r.Restarts {
 		row("restarted", fmt.Sprintf("%s, noticed after the phase %s", s.Proxy, s.Phase))
 	}
@@ -58,8 +65,6 @@ func (r *Report) String() string {
 	if len(r.Objects) > 0 {
 		row("mesh", r.meshText())
 	}
-	_ = table.Flush() // a strings.Builder takes everything
-	return text.String()
 }
 
 // lines are what the report says of a phase.
