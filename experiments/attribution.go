@@ -105,10 +105,12 @@ func left(h observe.Host) int {
 	return int(h.Requests - ended)
 }
 
-// tells reports whether there is anything to tell.
+// tells reports whether there is anything to tell: something happened, or may have.
 func (a Attribution) tells(h origin) bool {
-	numbers := a.Timeouts.Mesh.N + a.Timeouts.App.N + a.Retries.Mesh.N + a.Retries.App.N
-	return numbers > 0 || h.out.Errors > 0 || left(h.out) > 0
+	if a.Timeouts.App.Unknown+a.Retries.Mesh.Unknown+a.Retries.App.Unknown != "" && (h.out.Errors > 0 || left(h.out) > 0) {
+		return true
+	}
+	return a.Timeouts.Mesh.N+a.Timeouts.App.N+a.Retries.Mesh.N+a.Retries.App.N > 0
 }
 
 // String says it in one line.

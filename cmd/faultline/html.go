@@ -30,6 +30,7 @@ type page struct {
 	Name  string
 	Err   error
 	Plot  *plot
+	Mesh  []meshPlot
 	Width int
 }
 
@@ -70,7 +71,7 @@ func writeReports(dir string, results []result) error {
 	for _, r := range results {
 		p := page{Report: r.report, Name: r.experiment.Name, Err: r.err, Width: plotWidth}
 		if r.report != nil {
-			p.Plot = newPlot(r.report)
+			p.Plot, p.Mesh = newPlot(r.report), newMeshPlots(r.report)
 			content, err := json.MarshalIndent(r.report, "", "  ")
 			if err == nil {
 				err = os.WriteFile(filepath.Join(dir, filepath.Base(r.experiment.Name)+".json"), content, 0o644)
@@ -91,10 +92,7 @@ func newPlot(r *experiments.Report) *plot {
 	if len(phases) == 0 {
 		return nil
 	}
-	from, to := phases[0].From, phases[len(phases)-1].To
-	x := func(at time.Time) float64 {
-		return plotWidth * float64(at.Sub(from)) / float64(max(to.Sub(from), 1))
-	}
+	x := newTimeScale(phases, 0).x
 	p := &plot{}
 	for _, d := range []time.Duration{time.Millisecond, 10 * time.Millisecond, 100 * time.Millisecond, time.Second, 10 * time.Second} {
 		p.Lines = append(p.Lines, line{Y: height(d), Text: d.String()})
