@@ -113,7 +113,8 @@ func TestPlainVegetaAttackerIsForOneAttack(t *testing.T) {
 		}
 		return n
 	}
-	if first, second := attack(), attack(); first != 25 || second >= 25 {
+	// A busy machine gets fewer than 25 of them into the 50 ms, but some.
+	if first, second := attack(), attack(); first == 0 || second >= first {
 		t.Errorf("one attacker sent %d and then %d requests", first, second)
 	}
 }
