@@ -41,6 +41,10 @@ func (q Quantile) String() string {
 // [NoSamples]: of fewer it is the slowest request. Only when even the few are such
 // as happen once in a million runs where the bound is kept does it fail. [Max]
 // needs a single request.
+//
+// Of a request without an answer nobody knows how long it would have taken. Where
+// so many have none that the quantile is one of them, an upper bound is not kept
+// but open, which is a [NoSamples], too.
 func HaveLatency(q Quantile, bound any) types.GomegaMatcher {
 	const name = "HaveLatency"
 	c := comparison{matcher: name, subject: q.String() + " latency", unit: duration, bound: bound}
@@ -61,8 +65,18 @@ func HaveLatency(q Quantile, bound any) types.GomegaMatcher {
 		if err != nil {
 			return finding{}, err
 		}
+		if none := result.Count(0); found.holds && unknown(q, about.Range, none, result.Requests()) {
+			return finding{}, tooFew(name, "%d of %s got no answer, so nobody knows how long %s of them takes; "+
+				"make load.timeout longer than the bound, or find out why there are none (%s)", none, plural(result.Requests(), "request"), q, result)
+		}
 		return found, c.enough(about, result.Requests(), alphaOf(actual), !found.holds && tooSlow(q, about.Range, actual, result))
 	}}
+}
+
+// unknown reports whether the quantile q, that must not be above the limits, is one
+// of the requests without an answer.
+func unknown(q Quantile, limits claim.Range, unanswered, of int) bool {
+	return !math.IsInf(limits.High, 0) && float64(of-unanswered) < float64(q)*float64(of)
 }
 
 // tooSlow reports whether the requests, however few, contradict that their

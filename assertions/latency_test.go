@@ -58,6 +58,16 @@ func TestHaveLatency(t *testing.T) {
 			want: `HaveLatency has too few samples: 4 requests, of which "p99 latency at least 1s" needs 100`,
 		},
 		{
+			name: "no answers", open: true, actual: load(200, 200, 200, 200, 0), matcher: HaveLatency(P99, AtMost(time.Second)),
+			want: "HaveLatency has too few samples: 50 of 200 requests got no answer, so nobody knows how long p99 of them takes; " +
+				"make load.timeout longer than the bound, or find out why there are none (200 requests, 75.0% ok (200 ×150, no answer ×50), p50 100ms, p99 198ms)",
+		},
+		{name: "no answers, but few enough", actual: load(200, 200, 200, 200, 0), matcher: HaveLatency(P50, AtMost(time.Second))},
+		{
+			name: "no answers, and too late all the same", actual: load(200, 200, 200, 200, 0), matcher: HaveLatency(P99, AtMost(time.Millisecond)),
+			want: "Expected p99 latency to be at most 1ms, but it was 198ms\n    200 requests, 75.0% ok (200 ×150, no answer ×50), p50 100ms, p99 198ms",
+		},
+		{
 			name: "misuse", actual: 800 * ms, matcher: HaveLatency(P99, AtMost(800*ms)),
 			want: "HaveLatency needs a value with LoadResult(), as a loadgen.Result, not time.Duration",
 		},

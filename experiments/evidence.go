@@ -44,6 +44,7 @@ func (t *trial) evidence(ctx context.Context) ([]Evidence, error) {
 	for i := range found {
 		e := found[i].evidence(t.report, t.experiment.Load.Header, t.experiment.alpha())
 		e.Flags = flagsToward(found[i].fault.On, t.metered)
+		e.Unfaulted = found[i].unfaulted(t.report.During)
 		all = append(all, e)
 	}
 	return all, nil
@@ -54,6 +55,7 @@ type finding struct {
 	hop
 	steps    []trace   // what it leaves in logs, with nothing counted
 	readings []reading // by proxy that makes it
+	unmet    bool      // as many requests come to the hop of a fault on all traffic without the load
 	marked   int       // answers of the load that show our response header; -1 where that says nothing of this fault
 }
 
@@ -69,6 +71,7 @@ type reading struct {
 	metrics  []int // the same of istio_requests_total
 	passed   int   // requests that passed the hop, by the counters of hosts
 	others   bool  // those that did not match are not the load's
+	before   int   // requests of the baseline that were hit in the same way, at the Upstream site
 }
 
 // finding collects what needs no further asking.

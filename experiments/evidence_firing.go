@@ -23,6 +23,10 @@ func (f finding) evidence(r *Report, header map[string]string, alpha float64) Ev
 	e.headers, e.unsent = f.fault.Headers, unsent(f.fault, header)
 	e.Proxies = f.firings(alpha)
 	e.Arrived = f.arrived(e, r.During)
+	for _, one := range f.readings {
+		e.Before += one.before
+	}
+	e.Unmet = f.unmet
 	return e
 }
 

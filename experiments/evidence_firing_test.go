@@ -324,7 +324,7 @@ func TestQuietTime(t *testing.T) {
 		{"half did not", callerHop, logs(100, 50, 50), 2800 * time.Millisecond},
 		{"none did", callerHop, logs(500, 0, 0), quietLeast},
 		{"none of few did", callerHop, logs(10, 0, 0), quietMost},
-		{"a fault for everybody", everybody, logs(100, 50, 50), 0},
+		{"a fault for everybody, of which logs do not tell who met it", everybody, logs(100, 50, 50), 1400 * time.Millisecond},
 	}
 	for _, test := range tests {
 		length, proxies := quietTime([]finding{findingOf(test.hop, abort, test.logs)}, during, DefaultAlpha)

@@ -17,15 +17,21 @@ import (
 func (t *trial) readLogs(ctx context.Context, f *finding, during Phase) error {
 	ctx, cancel := context.WithTimeout(ctx, readingBudget)
 	defer cancel()
+	since := during.From
+	if f.fault.Site == injector.Upstream {
+		since = t.report.Baseline.From
+	}
 	for i := range f.readings {
-		log, err := t.mesh.Logs(ctx, f.readings[i].proxy, during.From)
+		log, err := t.mesh.Logs(ctx, f.readings[i].proxy, since)
 		if err != nil {
 			for i := range f.readings { // without one of them the others do not tell all
 				f.readings[i].logged, f.readings[i].steps, f.readings[i].reached = false, nil, 0
 			}
 			return err
 		}
-		f.readings[i].read(*f, parseAccessLog(log), during)
+		hits := parseAccessLog(log)
+		f.readings[i].read(*f, hits, during)
+		f.readings[i].before = f.hitsBefore(hits, t.report.Baseline)
 	}
 	return nil
 }

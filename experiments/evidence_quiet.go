@@ -51,6 +51,7 @@ func (t *trial) tellOthers(ctx context.Context, found []finding) error {
 	}
 	quiet := after.Since(before)
 	for i := range found {
+		found[i].compareAll(quiet, t.report.During)
 		found[i].compare(quiet, t.report.During, t.experiment.alpha())
 	}
 	return nil
@@ -83,12 +84,16 @@ func quietTime(found []finding, r *Report, alpha float64) (length time.Duration,
 	took := r.During.To.Sub(r.During.From)
 	for _, f := range found {
 		e := f.evidence(r, nil, alpha)
-		if f.fault.AllTraffic || e.lacks(alpha) == "" {
+		if !f.fault.AllTraffic && e.lacks(alpha) == "" {
 			continue
 		}
 		for _, one := range f.readings {
 			firing := f.firing(one, alpha)
-			if unmatched := firing.Reached - firing.Matched; (firing.known || e.Source == sourceMarker) && unmatched > 0 {
+			unmatched := firing.Reached - firing.Matched
+			if f.fault.AllTraffic {
+				unmatched = firing.Reached // which of them are the load's it does not tell
+			}
+			if unmatched > 0 && (firing.known || e.Source == sourceMarker || f.fault.AllTraffic) {
 				proxies = append(proxies, one.proxy)
 				length = max(length, min(max(took/time.Duration(unmatched)*quietWants, quietLeast), quietMost))
 			}

@@ -18,11 +18,14 @@ type Evidence struct {
 	Parts  []Part // each step of a ramp, or of a distribution, by itself; none without, or where the source cannot tell
 	Off    string // why the fired share cannot be the percent that was asked; empty when it can
 
-	Sources  []Source       // all that spoke of the fault
-	Conflict string         // where they contradict each other; empty when they agree
-	Proxies  []Firing       // those that passed requests there, or made the fault
-	Arrived  *Propagation   // whether what tells the requests arrives there; nil where that does not matter or cannot be told
-	Flags    map[string]int // requests to the service by Envoy's response flags, as its callers' proxies counted them; nil where not exported
+	Sources   []Source       // all that spoke of the fault
+	Conflict  string         // where they contradict each other; empty when they agree
+	Proxies   []Firing       // those that passed requests there, or made the fault
+	Arrived   *Propagation   // whether what tells the requests arrives there; nil where that does not matter or cannot be told
+	Before    int            // requests of the baseline that were hit in the same way, so by a fault of somebody else; 0 at the Caller site
+	Unmet     bool           // of a fault on all traffic: as many requests come to its hop without the load, so they are not the load's
+	Unfaulted []string       // pods of the service that got requests and did not have a fault that is for all of them, as "address: requests"
+	Flags     map[string]int // requests to the service by Envoy's response flags, as its callers' proxies counted them; nil where not exported
 
 	headers map[string]string // the fault's own, by which it tells its requests; none: the run's
 	unsent  []string          // those of them that the load does not send

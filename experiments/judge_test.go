@@ -156,6 +156,27 @@ var spoilers = []spoiler{
 			"shop/a does not forward the headers to it",
 	},
 	{
+		name:    "a fault on all traffic that others met",
+		spoil:   func(r *Report) { r.Evidence[0].Unmet = true },
+		verdict: Inconclusive,
+		reason: "the load's requests do not come to the fault's hop (" + payments503 + "): as many requests come there without the load; " +
+			"does the app call the service for the load's URL?",
+	},
+	{
+		name:    "a fault of somebody else",
+		spoil:   func(r *Report) { r.Evidence[0].Before = 3 },
+		verdict: Inconclusive,
+		reason: "before the fault was there, 3 requests of the baseline were hit in the same way (" + payments503 + "): there is another fault " +
+			"of the kind in these pods, and nothing tells its hits from this one's; take it out (kubectl get envoyfilters), and repeat the run",
+	},
+	{
+		name:    "a pod without the fault",
+		spoil:   func(r *Report) { r.Evidence[0].Unfaulted = []string{"10.0.0.9: 40"} },
+		verdict: Inconclusive,
+		reason: "the fault was not in all pods (" + payments503 + "): requests went to pods of the service that did not have it (10.0.0.9: 40), " +
+			"because they were born after the plan was made or have no sidecar; let the service alone while it is tested, and repeat the run",
+	},
+	{
 		name: "a contradiction",
 		spoil: func(r *Report) {
 			r.Evidence[0].Fired, r.Evidence[0].Conflict = 0, "the access log shows 0 requests that the fault hit, and the fault counters 7"

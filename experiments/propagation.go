@@ -161,7 +161,7 @@ func (e Evidence) lacks(alpha float64) string {
 	case a.Matched == 0 && missing > 0:
 		return fmt.Sprintf("the fault's requests do not arrive at its hop (%s): %s came there in the fault phase, and none of them carried %s (%s); %s",
 			e.Fault, howMany(a.Reached, "request"), e.tell(), firingsText(e.Proxies), e.advice())
-	case low > fewShare, len(e.silent()) > 0:
+	case low > fewShare, missing > 0 && len(e.silent()) > 0:
 		return fmt.Sprintf("only some of the fault's requests arrive at its hop (%s): of %s that came there in the fault phase, %d carried %s (%s); %s",
 			e.Fault, howMany(a.Reached, "request"), a.Matched, e.tell(), firingsText(e.Proxies), e.advice())
 	}

@@ -1,11 +1,14 @@
 package sabotage
 
 import (
+	"context"
 	"syscall"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/faultline-mesh/faultline/loadgen"
 )
 
 // What is done to the lab by more than one case.
@@ -61,4 +64,18 @@ func (s *scene) after(d time.Duration) {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	<-timer.C
+}
+
+// others sends requests that are not the run's until the run is over.
+func (s *scene) others(load loadgen.Load) {
+	s.Helper()
+	ctx, stop := context.WithCancel(s.ctx)
+	running, err := load.Start(ctx)
+	if err != nil {
+		s.Fatal(err)
+	}
+	s.undo = append(s.undo, func() {
+		stop()
+		_, _ = running.Wait() // nobody judges these requests
+	})
 }

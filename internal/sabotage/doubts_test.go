@@ -67,5 +67,14 @@ func doubtCases() []sabotage {
 			},
 			want: "Inconclusive", words: "nothing shows that the fault fired",
 		},
+		{
+			name: "somebody else's fault", does: "another fault of the same kind is on the pods, and ours never fires",
+			honest: abortedBack, before: func(s *scene) {
+				s.create(theirs)
+				s.done("back", "sabotage-theirs")
+				s.rewrite("/deaf")
+			},
+			want: "Inconclusive", words: "were hit in the same way",
+		},
 	}
 }

@@ -32,12 +32,12 @@ func faultCases() []sabotage {
 		{
 			name: "wrong gateway", does: "the fault is for callers in the mesh, and the load comes by the gateway",
 			honest: slowFront, bend: fault(func(f *injector.Fault) { f.From = injector.Callers{} }),
-			want: "Inconclusive", words: "nothing shows that the fault fired",
+			want: "Inconclusive", words: "from.gateway",
 		},
 		{
 			name: "no traffic at the hop", does: "the fault is on a service that nobody calls",
 			honest: slowBack, bend: fault(func(f *injector.Fault) { f.On = labService("spare") }),
-			want: "Inconclusive", words: "nothing shows that the fault fired",
+			want: "Inconclusive", words: "the load never reached the hop",
 		},
 		{
 			name: "callers that there are not", does: "the fault is for callers with a label that nobody has",

@@ -16,10 +16,10 @@ func labExperiment(name, title string, faults ...injector.Fault) experiments.Exp
 	return experiments.Experiment{
 		Name: name, Title: title, Faults: faults,
 		Gateway:     "istio-system/istio-ingressgateway",
-		Load:        loadgen.Load{URL: "http://lab.example/", Rate: 200},
+		Load:        loadgen.Load{URL: "http://lab.example/", Rate: 150},
 		SteadyState: []experiments.Matcher{HaveSuccessRate(AtLeast(0.99))},
 		BlastRadius: injector.BlastRadius{Namespaces: []string{"lab"}},
-		Settle:      700 * time.Millisecond, Duration: 1500 * time.Millisecond, Recovery: 700 * time.Millisecond,
+		Settle:      800 * time.Millisecond, Duration: 1500 * time.Millisecond, Recovery: 800 * time.Millisecond,
 	}
 }
 
@@ -62,7 +62,7 @@ func flakyBack() experiments.Experiment {
 		On: labService("back"), Site: injector.Upstream, Effect: injector.Abort{HTTPStatus: 503, Percent: 20},
 	})
 	e.SteadyState = []experiments.Matcher{HaveSuccessRate(AtLeast(0.95))}
-	e.During = []experiments.Matcher{HaveTries("back", AtMost(1.6))}
+	e.During = []experiments.Matcher{HaveTries("back", AtLeast(1.05)), HaveTries("back", AtMost(1.6))}
 	return e
 }
 
@@ -92,5 +92,22 @@ func canary() experiments.Experiment {
 	e := labExperiment("canary", "jason gets v2 of back, always")
 	e.Load.Header = map[string]string{"end-user": "jason"}
 	e.During = []experiments.Matcher{HaveSplit("back", "v2", 1)}
+	return e
+}
+
+// backSlower asks for time alone.
+func backSlower() experiments.Experiment {
+	e := slowBack()
+	e.Name = "slower-back"
+	e.SteadyState = []experiments.Matcher{HaveLatency(P99, AtMost(900*time.Millisecond))}
+	return e
+}
+
+// abortedBack tests that customers get most of their answers.
+func abortedBack() experiments.Experiment {
+	e := labExperiment("aborted-back", "customers get most of their answers while one in ten of back's fails", injector.Fault{
+		On: labService("back"), Site: injector.Upstream, Effect: injector.Abort{HTTPStatus: 500, Percent: 10},
+	})
+	e.SteadyState = []experiments.Matcher{HaveSuccessRate(AtLeast(0.8))}
 	return e
 }

@@ -1,6 +1,8 @@
 package sabotage
 
 import (
+	"time"
+
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 )
@@ -79,6 +81,18 @@ spec:
 				s.shown("front", `"name": "jason"`, false)
 			},
 			want: "Deviated", words: "v2",
+		},
+		{
+			name: "shadowed for a while", does: "the same, and it is gone before the phase ends",
+			honest: slowBack, when: "during", while: func(s *scene) {
+				s.beside(func() {
+					s.after(200 * time.Millisecond)
+					s.create(shadow)
+					s.after(800 * time.Millisecond)
+					s.remove("VirtualService", "shadow")
+				})
+			},
+			want: "Inconclusive", words: "fault",
 		},
 	}
 }

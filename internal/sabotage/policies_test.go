@@ -65,6 +65,24 @@ func policyCases() []sabotage {
 			honest: failingPod, when: experiments.BaselinePhase, while: (*scene).longEjection,
 			want: "Deviated", words: "readmitted",
 		},
+		{
+			name: "fault on the hop whose retries are asserted", does: "the fault is made in the caller's proxy, where no retry can see it",
+			honest: flakyBack, bend: func(_ *scene, e *experiments.Experiment) {
+				e.Faults[0].Site, e.Faults[0].Effect = injector.Caller, injector.Abort{HTTPStatus: 503, Percent: 3}
+			},
+			want: "refused", words: "retries",
+		},
+		{
+			name: "status that retryOn does not cover", does: "back fails with 503, and its callers try again after resets only",
+			honest: flakyBack, before: func(s *scene) {
+				s.patch("VirtualService", "back", "spec: {http: [{name: sabotaged, retries: {attempts: 2, retryOn: reset}, route: [{destination: {host: back}}]}]}")
+				s.done("front", "sabotaged")
+			},
+			bend: func(_ *scene, e *experiments.Experiment) {
+				e.Faults[0].Effect = injector.Abort{HTTPStatus: 503, Percent: 3}
+			},
+			want: "refused", words: "retryOn",
+		},
 	}
 }
 

@@ -41,12 +41,22 @@ func proxyCases() []sabotage {
 		{
 			name: "faults switched off in one proxy", does: "the runtime of one of front's two proxies has fault.http.max_active_faults=0",
 			honest: slowBack, before: func(s *scene) { s.switchOff("front", 0) },
-			want: "Inconclusive", words: "though it hits every request",
+			want: "Inconclusive", words: "did not fire on every proxy",
 		},
 		{
 			name: "all pods of the target gone", does: "back has no pods for a while in the fault phase",
 			honest: backDown, when: "during", while: func(s *scene) { s.scale("back-v1", 0); s.scale("back-v2", 0) },
 			want: "Inconclusive", words: "back",
+		},
+		{
+			name: "faults switched off in one pod", does: "the same in one of back's pods",
+			honest: flakyBack, before: func(s *scene) { s.switchOff("back", 0) },
+			want: "Inconclusive", words: "back",
+		},
+		{
+			name: "pod born without the fault", does: "back grows by pods that have no fault, in the fault phase",
+			honest: flakyBack, when: "during", while: func(s *scene) { s.scale("back-v1", 4) },
+			want: "Inconclusive", words: "the fault was not in all pods",
 		},
 	}
 }

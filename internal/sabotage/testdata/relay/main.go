@@ -8,7 +8,7 @@
 //	/half    forwards them for every other request, as a sampled trace does
 //	/kind    answers 200 whatever came back
 //	/cached  asks once a second and answers from memory
-//	/loose   sends every other request past its sidecar, to the address in x-past
+//	/loose   goes past its sidecar, to the address in x-past
 package main
 
 import (
@@ -66,11 +66,7 @@ func (r *relay) ServeHTTP(w http.ResponseWriter, in *http.Request) {
 	case "/cached":
 		status = r.cached(in)
 	case "/loose":
-		if odd {
-			status = r.call(in, true, r.usual, r.calls)
-		} else {
-			status = r.call(in, true, r.straight, "http://"+in.Header.Get("X-Past")+"/")
-		}
+		status = r.call(in, true, r.straight, "http://"+in.Header.Get("X-Past")+"/")
 	default:
 		status = r.call(in, true, r.usual, r.calls)
 	}
