@@ -36,6 +36,7 @@ type Runner struct {
 	progress func(Event)
 	barrier  time.Duration
 	revert   time.Duration
+	bundles  []string    // directories in which runs are kept
 	planned  *PlanRecord // what runs must be as; nil for anything
 }
 
@@ -105,6 +106,7 @@ func (r *Runner) Run(ctx context.Context, e Experiment) (report *Report, err err
 	}
 	t, err := r.prepare(ctx, e)
 	if err != nil {
+		defer t.keep(ctx)
 		return t.haltedBefore(err)
 	}
 	defer func() { t.report.Overhead = t.watch.overhead(time.Since(began)) }()
@@ -112,6 +114,7 @@ func (r *Runner) Run(ctx context.Context, e Experiment) (report *Report, err err
 		defer t.watch.start("close")()
 		err = errors.Join(err, t.close())
 	}()
+	defer t.keep(ctx)
 	report = t.report
 	t.startGuard()
 

@@ -28,6 +28,7 @@ type trial struct {
 	recorder   *observe.Recorder
 	load       loadgen.Load // with the run's headers and the entry's address
 	report     *Report
+	told       story
 	injection  *injector.Injection         // once the faults are in
 	steps      []step                      // of the ramps, as far as they got
 	halted     string                      // what a halt condition, or the halt flag, said
@@ -188,6 +189,7 @@ func (t *trial) close() error {
 }
 
 func (t *trial) tell(step, text string) {
+	t.told.add(step, text)
 	t.progress(Event{Run: t.report.Run, Step: step, Text: text})
 }
 

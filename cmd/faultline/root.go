@@ -55,7 +55,7 @@ Exit codes: 0 held, 1 deviated, 2 bad input (nothing was written), 3 halted,
 	}
 	root.AddCommand(
 		c.reached(newRunCommand(c)), c.reached(newPlanCommand(c)), c.reached(newInjectCommand(c)),
-		c.scoped(newLeftoversCommand(c)), c.scoped(newRevertCommand(c)), c.scoped(newHaltCommand(c)), newMeshCommand(),
+		c.scoped(newLeftoversCommand(c)), c.scoped(newRevertCommand(c)), c.scoped(newHaltCommand(c)), newMeshCommand(), newWhyCommand(),
 		&cobra.Command{
 			Use: "version", Short: "Print the version", Args: cobra.NoArgs,
 			Run: func(cmd *cobra.Command, _ []string) { fmt.Fprintln(cmd.OutOrStdout(), "faultline", version) },

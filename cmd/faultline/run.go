@@ -72,8 +72,8 @@ func (f *runFlags) run(cmd *cobra.Command, files []string) error {
 	if err != nil {
 		return err
 	}
-	results, err := runAll(ctx, config, all, plans, progress, func(r result) error { return f.tell(cmd.OutOrStdout(), r) })
-	err = errors.Join(err, f.write(results), stop())
+	results, err := runAll(ctx, config, all, plans, progress, f.kept(progress), func(r result) error { return f.tell(cmd.OutOrStdout(), r) })
+	err = errors.Join(err, f.write(results), prune(), stop())
 	if err != nil {
 		return err
 	}
@@ -144,9 +144,9 @@ func (r result) code() int {
 // be done does not keep the others from being done, an interruption does.
 func runAll(
 	ctx context.Context, config *rest.Config, all []manifest.Read, plans map[string]experiments.PlanRecord,
-	progress *progress, tell func(result) error,
+	progress *progress, keep []experiments.Option, tell func(result) error,
 ) ([]result, error) {
-	runner, err := experiments.NewRunner(config, experiments.WithProgress(progress.event))
+	runner, err := experiments.NewRunner(config, append(keep, experiments.WithProgress(progress.event))...)
 	if err != nil {
 		return nil, err
 	}
