@@ -107,9 +107,9 @@ func (t *trial) hosts() []string {
 		all = append(all, serviceName(f.On))
 	}
 	for _, c := range t.experiment.claims() {
-		known := slices.ContainsFunc(all, func(host string) bool { return strings.HasPrefix(host, c.Claim.Service+".") })
-		if c.Claim.Service != "" && !known {
-			all = append(all, c.Claim.Service)
+		known := slices.ContainsFunc(all, func(host string) bool { return strings.HasPrefix(host, c.Service+".") })
+		if c.Service != "" && !known {
+			all = append(all, c.Service)
 		}
 	}
 	return distinct(all)

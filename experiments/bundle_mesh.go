@@ -76,14 +76,13 @@ func rulingObject(obj *unstructured.Unstructured, hosts []string) (bundle.Object
 	}
 	content := obj.DeepCopy()
 	content.SetManagedFields(nil)
-	annotations := content.GetAnnotations()
-	delete(annotations, corev1.LastAppliedConfigAnnotation)
-	content.SetAnnotations(annotations)
+	unstructured.RemoveNestedField(content.Object, "metadata", "annotations", corev1.LastAppliedConfigAnnotation)
 	clean, _ := bundle.Redact(content.Object).(map[string]any)
-	return bundle.Object{
-		Ref:   fmt.Sprintf("%s %s/%s", obj.GetKind(), obj.GetNamespace(), obj.GetName()),
-		Hosts: named, Made: obj.GetCreationTimestamp().UTC().Format(time.RFC3339), Content: clean,
-	}, rules
+	o := bundle.Object{Ref: fmt.Sprintf("%s %s/%s", obj.GetKind(), obj.GetNamespace(), obj.GetName()), Hosts: named, Content: clean}
+	if made := obj.GetCreationTimestamp(); !made.IsZero() {
+		o.Made = made.UTC().Format(time.RFC3339)
+	}
+	return o, rules
 }
 
 // events are those of pods since the run began, the latest last.

@@ -19,6 +19,7 @@ import (
 // Lines of a log that are kept.
 const (
 	accessLines = 20
+	markedLines = 20
 	otherLines  = 10
 )
 
@@ -29,8 +30,11 @@ func (t *trial) showProxy(ctx context.Context, a affected, missing func(string, 
 		what string
 		read func(context.Context, affected, *bundle.Proxy) error
 	}{
-		{"version", t.showVersion}, {"certificates", t.showCertificates}, {"clusters", t.showClusters},
-		{"routes", t.showRoutes}, {"log", t.showLog},
+		{"version", t.showVersion},
+		{"certificates", t.showCertificates},
+		{"clusters", t.showClusters},
+		{"routes", t.showRoutes},
+		{"log", t.showLog},
 	} {
 		if err := part.read(ctx, a, &shown); err != nil {
 			missing(fmt.Sprintf("the %s of %s", part.what, a), err)
@@ -149,7 +153,8 @@ func transportOf(cluster []byte) string {
 		return "a cluster that cannot be read"
 	case slices.ContainsFunc(content.Matches, func(m struct {
 		Name string `json:"name"`
-	}) bool {
+	},
+	) bool {
 		return m.Name == "tlsMode-istio"
 	}):
 		mode = "mTLS with hosts that have it"
@@ -224,15 +229,36 @@ func readLog(log []byte, traces []trace, into *bundle.Proxy) {
 			into.Faulted += n
 		}
 	}
+	into.AccessLog, into.Marked, into.Log = divide(log)
+}
+
+// divide returns the last lines of a log: requests, those of them that have a
+// response flag, and what is no request. Of lines that say the same the last is
+// kept, whatever their time and thread.
+func divide(log []byte) (requests, marked, others []string) {
 	for line := range strings.Lines(string(log)) {
 		line = strings.TrimRight(line, "\r\n")
-		if _, isRequest := parseLine([]byte(line)); isRequest {
-			into.AccessLog = append(into.AccessLog, line)
-		} else if line != "" {
-			into.Log = append(into.Log, line)
+		h, isRequest := parseLine([]byte(line))
+		switch {
+		case isRequest && !slices.Equal(h.flags, []string{"-"}):
+			requests, marked = append(requests, line), append(marked, line)
+		case isRequest:
+			requests = append(requests, line)
+		case line != "":
+			others = slices.DeleteFunc(others, func(known string) bool { return said(known) == said(line) })
+			others = append(others, line)
 		}
 	}
-	into.AccessLog, into.Log = lastLines(into.AccessLog, accessLines), lastLines(into.Log, otherLines)
+	return lastLines(requests, accessLines), lastLines(marked, markedLines), lastLines(others, otherLines)
+}
+
+// said is a line of Envoy's own log without its time and thread:
+// "[2026-11-25 19:45:20.494][24892][warning][misc] [source/…] …".
+func said(line string) string {
+	if parts := strings.SplitN(line, "]", 3); len(parts) == 3 && strings.HasPrefix(line, "[") {
+		return parts[2]
+	}
+	return line
 }
 
 // lastLines returns the end of a log without secrets.

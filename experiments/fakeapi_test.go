@@ -200,7 +200,7 @@ func (a *fakeAPI) serve(r *http.Request) (status int, answer any) {
 // kinds are those that the server knows.
 var kinds = map[string]string{
 	"virtualservices": "VirtualService", "envoyfilters": "EnvoyFilter", "destinationrules": "DestinationRule",
-	"services": "Service", "pods": "Pod", "leases": "Lease", "serviceentries": "ServiceEntry",
+	"services": "Service", "pods": "Pod", "events": "Event", "leases": "Lease", "serviceentries": "ServiceEntry",
 }
 
 // list returns the objects of a kind, in all namespaces or in one.

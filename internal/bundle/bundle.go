@@ -49,6 +49,7 @@ type Proxy struct {
 	Met          int            `json:"met"`               // of them those that came to the fault
 	Faulted      int            `json:"faulted"`           // of those, how many it hit
 	AccessLog    []string       `json:"accessLog"`         // its last lines
+	Marked       []string       `json:"marked,omitempty"`  // the last of those with a response flag
 	Log          []string       `json:"log,omitempty"`     // other last lines
 	Routes       []string       `json:"routes,omitempty"`  // names of the routes of the faulted hosts
 	Dir          string         `json:"dir"`               // of its files, in the bundle's

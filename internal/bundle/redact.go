@@ -15,7 +15,8 @@ var secretName = regexp.MustCompile(`(?i)^(proxy-)?authorization$|cookie|passwor
 // In running text: what follows such a name, credentials in URLs, and what looks
 // like a token by itself.
 var (
-	secretText = regexp.MustCompile(`(?i)((?:proxy-)?authorization|(?:set-)?cookie|password|passwd|secret|[a-z_-]*token|api[_-]?key|private[_-]?key)(["']?\s*[:=]\s*["']?)((?:bearer|basic|digest)\s+)?[^\s"'&,;]+`)
+	secretText = regexp.MustCompile(`(?i)((?:proxy-)?authorization|password|passwd|secret|[a-z_-]*token|api[_-]?key|private[_-]?key)(["']?\s*[:=]\s*["']?)((?:bearer|basic|digest)\s+)?[^\s"'&,;]+`)
+	cookies    = regexp.MustCompile(`(?i)((?:set-)?cookie)(["']?\s*[:=]\s*["']?)[^"'\n]+`)
 	bearer     = regexp.MustCompile(`(?i)\b(bearer|basic)\s+[a-z0-9._~+/=-]{8,}`)
 	jwt        = regexp.MustCompile(`eyJ[A-Za-z0-9_-]{6,}\.[A-Za-z0-9_-]{6,}\.[A-Za-z0-9_-]*`)
 	userinfo   = regexp.MustCompile(`(://)[^/\s:@"]+:[^/\s@"]+@`)
@@ -24,6 +25,7 @@ var (
 // Text hides what is secret in a line of text.
 func Text(line string) string {
 	line = secretText.ReplaceAllString(line, "${1}${2}"+hidden)
+	line = cookies.ReplaceAllString(line, "${1}${2}"+hidden)
 	line = bearer.ReplaceAllString(line, "${1} "+hidden)
 	line = jwt.ReplaceAllString(line, hidden)
 	return userinfo.ReplaceAllString(line, "${1}"+hidden+"@")
@@ -35,21 +37,7 @@ func Text(line string) string {
 func Redact(v any) any {
 	switch v := v.(type) {
 	case map[string]any:
-		all := make(map[string]any, len(v))
-		key, _ := v["key"].(string)
-		name, _ := v["name"].(string)
-		for field, content := range v {
-			isValue := strings.HasPrefix(strings.ToLower(field), "value") || strings.HasPrefix(field, "raw_value")
-			switch {
-			case secretName.MatchString(field) && !isName(content):
-				all[field] = hidden
-			case isValue && (secretName.MatchString(key) || secretName.MatchString(name)):
-				all[field] = hidden
-			default:
-				all[field] = Redact(content)
-			}
-		}
-		return all
+		return redactFields(v)
 	case []any:
 		all := make([]any, len(v))
 		for i, one := range v {
@@ -60,6 +48,24 @@ func Redact(v any) any {
 		return Text(v)
 	}
 	return v
+}
+
+func redactFields(v map[string]any) map[string]any {
+	all := make(map[string]any, len(v))
+	key, _ := v["key"].(string)
+	name, _ := v["name"].(string)
+	for field, content := range v {
+		isValue := strings.HasPrefix(strings.ToLower(field), "value") || strings.HasPrefix(field, "raw_value")
+		switch {
+		case secretName.MatchString(field) && !isName(content):
+			all[field] = hidden
+		case isValue && (secretName.MatchString(key) || secretName.MatchString(name)):
+			all[field] = hidden
+		default:
+			all[field] = Redact(content)
+		}
+	}
+	return all
 }
 
 // isName reports whether what stands under a secret's name is harmless: a number

@@ -67,7 +67,7 @@ func write(dir string, b Bundle, report []byte, text string) error {
 		p.Dir = filepath.Join("proxies", strings.ReplaceAll(strings.TrimPrefix(p.Name, "Pod "), "/", "_"))
 		files := map[string][]byte{
 			"routes.json": list(p.RouteConfig), "clusters.json": list(p.ClusterConfig),
-			"access.log": lines(p.AccessLog), "proxy.log": lines(p.Log),
+			"access.log": lines(p.AccessLog), "flagged.log": lines(p.Marked), "proxy.log": lines(p.Log),
 		}
 		for name, content := range files {
 			if err := put(dir, filepath.Join(p.Dir, name), content); err != nil {

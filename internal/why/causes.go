@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/faultline-mesh/faultline/internal/bundle"
 )
 
 // cause is a likely reason for how a run ended.
@@ -50,7 +52,7 @@ func notReverted(s seen) cause {
 	}
 	return cause{
 		"a fault may be left in the mesh: not every object is known to be clean",
-		fmt.Sprintf("faultline revert --run %s, until `faultline leftovers` prints nothing", s.Bundle.Run),
+		fmt.Sprintf("faultline revert --run %s, until `faultline leftovers` prints nothing", s.Run),
 	}
 }
 
@@ -58,16 +60,20 @@ func blind(s seen) cause {
 	if !s.said("could not be asked") {
 		return cause{}
 	}
-	return cause{"the metrics server of a halt condition stopped answering, and who cannot see must stop; this says nothing of the mesh",
-		"see whether the Prometheus of haltWhen is up and reachable from here, then run it again"}
+	return cause{
+		"the metrics server of a halt condition stopped answering, and who cannot see must stop; this says nothing of the mesh",
+		"see whether the Prometheus of haltWhen is up and reachable from here, then run it again",
+	}
 }
 
 func refusedConfig(s seen) cause {
 	for _, p := range s.Proxies {
 		if p.Refused {
 			namespace, name := pod(p)
-			return cause{fmt.Sprintf("%s refuses the configuration that istiod sends (NACK): %s", p.Name, p.Sync),
-				fmt.Sprintf("istioctl proxy-status %s.%s, and istioctl analyze -n %s", name, namespace, namespace)}
+			return cause{
+				fmt.Sprintf("%s refuses the configuration that istiod sends (NACK): %s", p.Name, p.Sync),
+				fmt.Sprintf("istioctl proxy-status %s.%s, and istioctl analyze -n %s", name, namespace, namespace),
+			}
 		}
 	}
 	return cause{}
@@ -79,16 +85,20 @@ func expired(s seen) cause {
 		for _, c := range p.Certificates {
 			if !at.IsZero() && c.Expires.Before(at) {
 				namespace, name := pod(p)
-				return cause{fmt.Sprintf("%s holds a certificate (%s, serial %s) that expired at %s: mTLS with it fails",
-					p.Name, c.Of, c.Serial, c.Expires.UTC().Format(time.RFC3339)),
-					fmt.Sprintf("istioctl proxy-config secret %s.%s, then istiod's log: does it still sign?", name, namespace)}
+				return cause{
+					fmt.Sprintf("%s holds a certificate (%s, serial %s) that expired at %s: mTLS with it fails",
+						p.Name, c.Of, c.Serial, c.Expires.UTC().Format(time.RFC3339)),
+					fmt.Sprintf("istioctl proxy-config secret %s.%s, then istiod's log: does it still sign?", name, namespace),
+				}
 			}
 		}
 		for _, line := range append(slices.Clone(p.AccessLog), p.Log...) {
 			if strings.Contains(line, "CERTIFICATE_VERIFY_FAILED") || strings.Contains(line, "TLS_error") {
 				namespace, name := pod(p)
-				return cause{fmt.Sprintf("TLS fails at %s: %s", p.Name, line),
-					fmt.Sprintf("istioctl proxy-config secret %s.%s; compare the PeerAuthentication of the service with the tls of its DestinationRule (objects.yaml)", name, namespace)}
+				return cause{
+					fmt.Sprintf("TLS fails at %s: %s", p.Name, line),
+					fmt.Sprintf("istioctl proxy-config secret %s.%s; compare the PeerAuthentication of the service with the tls of its DestinationRule (objects.yaml)", name, namespace),
+				}
 			}
 		}
 	}
@@ -107,21 +117,20 @@ func restarted(s seen) cause {
 	if len(s.Pods.Restarted)+len(s.Pods.Gone) == 0 {
 		return cause{}
 	}
-	text := "pods did not stay what they were:"
+	var texts []string
 	for _, name := range s.Pods.Restarted {
-		text += " " + name + " restarted;"
+		texts = append(texts, name+" restarted")
 	}
 	for _, name := range s.Pods.Gone {
-		text += " " + name + " is gone;"
+		texts = append(texts, name+" is gone")
 	}
-	for _, e := range s.Events {
-		if e.Type == "Warning" {
-			text += fmt.Sprintf(" %s: %s: %s", e.Object, e.Reason, e.Message)
-			break
-		}
+	if i := slices.IndexFunc(s.Events, func(e bundle.Event) bool { return e.Type == "Warning" }); i >= 0 {
+		texts = append(texts, fmt.Sprintf("%s: %s: %s", s.Events[i].Object, s.Events[i].Reason, s.Events[i].Message))
 	}
-	return cause{strings.TrimSuffix(text, ";"),
-		fmt.Sprintf("kubectl -n %s get events --sort-by=.lastTimestamp, and run it again when nobody deploys", s.namespace())}
+	return cause{
+		"pods did not stay what they were: " + strings.Join(texts, "; "),
+		fmt.Sprintf("kubectl -n %s get events --sort-by=.lastTimestamp, and run it again when nobody deploys", s.namespace()),
+	}
 }
 
 // conflict finds two VirtualServices or DestinationRules for one host.
@@ -146,9 +155,11 @@ func conflict(s seen) cause {
 			kind, _, _ := strings.Cut(o.Ref, " ")
 			name, _, _ := strings.Cut(host, ".")
 			if refs := by[kind+" "+name]; len(refs) > 1 && s.Verdict != "Halted" {
-				return cause{fmt.Sprintf("routing conflict: %s are all for the host %s; of VirtualServices in the mesh only the oldest applies, and of DestinationRules one policy is lost",
-					strings.Join(refs, " and "), host),
-					fmt.Sprintf("istioctl analyze -n %s; merge them into one", s.namespace())}
+				return cause{
+					fmt.Sprintf("routing conflict: %s are all for the host %s; of VirtualServices in the mesh only the oldest applies, and of DestinationRules one policy is lost",
+						strings.Join(refs, " and "), host),
+					fmt.Sprintf("istioctl analyze -n %s; merge them into one", s.namespace()),
+				}
 			}
 		}
 	}

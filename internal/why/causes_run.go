@@ -11,8 +11,10 @@ func takenOut(s seen) cause {
 	if !s.said("evicted:", "did not keep the fault", "lease lost:") {
 		return cause{}
 	}
-	return cause{"somebody else wrote the object, or reverted the run, while the fault was in force",
-		"kubectl get OBJECT -o yaml --show-managed-fields tells who; keep that tool away for the time of a run (docs/cli.md)"}
+	return cause{
+		"somebody else wrote the object, or reverted the run, while the fault was in force",
+		"kubectl get OBJECT -o yaml --show-managed-fields tells who; keep that tool away for the time of a run (docs/cli.md)",
+	}
 }
 
 func interrupted(s seen) cause {
@@ -34,11 +36,15 @@ func worseThanAllowed(s seen) cause {
 	case s.Halt == nil || s.said("could not be asked"):
 		return cause{}
 	case s.said("before anything was injected"):
-		return cause{fmt.Sprintf("the mesh is as bad as the halt condition allows without any fault: %s", s.Halt.text()),
-			"find out what is wrong now, or whether the condition means what it says; then run it again"}
+		return cause{
+			fmt.Sprintf("the mesh is as bad as the halt condition allows without any fault: %s", s.Halt.text()),
+			"find out what is wrong now, or whether the condition means what it says; then run it again",
+		}
 	}
-	return cause{fmt.Sprintf("the services fare worse with the fault than you allow: %s. That is a finding, not an accident", s.Halt.text()),
-		"repeat it with a smaller fault (percent, pods, ramp) to see where it begins"}
+	return cause{
+		fmt.Sprintf("the services fare worse with the fault than you allow: %s. That is a finding, not an accident", s.Halt.text()),
+		"repeat it with a smaller fault (percent, pods, ramp) to see where it begins",
+	}
 }
 
 func (h halt) text() string {
@@ -52,22 +58,28 @@ func nobodyCalls(s seen) cause {
 	if !s.said("no proxy is known to show") {
 		return cause{}
 	}
-	return cause{"no proxy has routes to the service: its callers have no sidecar, or their Sidecar resource or the object's exportTo hides it",
-		fmt.Sprintf("kubectl -n %s get pods -o wide: do the callers have a container istio-proxy? istioctl proxy-config clusters POD: is the service there?", s.namespace())}
+	return cause{
+		"no proxy has routes to the service: its callers have no sidecar, or their Sidecar resource or the object's exportTo hides it",
+		fmt.Sprintf("kubectl -n %s get pods -o wide: do the callers have a container istio-proxy? istioctl proxy-config clusters POD: is the service there?", s.namespace()),
+	}
 }
 
 func slowPush(s seen) cause {
-	if !s.said("did not show", "did not drop") {
+	if !s.said("did not show", "did not drop") || refusedConfig(s).text != "" {
 		return cause{}
 	}
 	for _, p := range s.Proxies {
 		if p.Pending {
-			return cause{fmt.Sprintf("%s has not acknowledged what istiod sent: %s", p.Name, p.Sync),
-				"istioctl proxy-status; is istiod or that proxy short of CPU?"}
+			return cause{
+				fmt.Sprintf("%s has not acknowledged what istiod sent: %s", p.Name, p.Sync),
+				"istioctl proxy-status; is istiod or that proxy short of CPU?",
+			}
 		}
 	}
-	return cause{"istiod did not bring the change to every proxy in time: it is down, overloaded, or debounces long",
-		"kubectl -n istio-system get pods -l app=istiod, and its log; istioctl proxy-status"}
+	return cause{
+		"istiod did not bring the change to every proxy in time: it is down, overloaded, or debounces long",
+		"kubectl -n istio-system get pods -l app=istiod, and its log; istioctl proxy-status",
+	}
 }
 
 func noTraffic(s seen) cause {
@@ -79,12 +91,14 @@ func noTraffic(s seen) cause {
 			return cause{}
 		}
 	}
-	return cause{"no access log of the proxies that make the fault has a single request: the load does not pass them, or they write no access log",
-		"kubectl logs POD -c istio-proxy while the load runs; meshConfig.accessLogFile: /dev/stdout, or a Telemetry resource, makes them write one"}
+	return cause{
+		"no access log of the proxies that make the fault has a single request: the load does not pass them, or they write no access log",
+		"kubectl logs POD -c istio-proxy while the load runs; meshConfig.accessLogFile: /dev/stdout, or a Telemetry resource, makes them write one",
+	}
 }
 
 func headerLost(s seen) cause {
-	if !s.said("nothing shows that") {
+	if !s.said("nothing shows that", "do not arrive at its hop") {
 		return cause{}
 	}
 	requests, met := 0, 0
@@ -94,16 +108,25 @@ func headerLost(s seen) cause {
 	if requests == 0 || met > 0 {
 		return cause{}
 	}
-	return cause{fmt.Sprintf("%d requests passed the proxies that make the fault, and none came to it: the run's header does not arrive there, so a service on the way does not forward it", requests),
-		"let each service hand on baggage (OpenTelemetry does) or x-faultline-run; send one request by hand with that header and follow it"}
+	text := fmt.Sprintf("%d requests are in the logs of the proxies that make the fault, and none came to it: "+
+		"the header that tells the fault's requests does not arrive there", requests)
+	if s.said("the load does not send") {
+		return cause{text + ", because the load does not send it", "set it in load.header, or leave faults[].headers out"}
+	}
+	return cause{
+		text + ", so a service on the way does not forward it",
+		"let each service hand on baggage (OpenTelemetry does) or x-faultline-run; send one request by hand with that header and follow it",
+	}
 }
 
 func senderBusy(s seen) cause {
 	if !s.said("the sender of the load was the bottleneck") {
 		return cause{}
 	}
-	return cause{"the machine that sends the load was too busy, so latencies say as much of it as of the mesh",
-		"lower load.rate, raise load.maxInFlight, or send from a machine with more to spare"}
+	return cause{
+		"the machine that sends the load was too busy, so latencies say as much of it as of the mesh",
+		"lower load.rate, raise load.maxInFlight, or send from a machine with more to spare",
+	}
 }
 
 func badBaseline(s seen) cause {

@@ -12,10 +12,23 @@ import (
 // showed tells what each proxy showed, the objects that rule the hosts, and what
 // happened to pods.
 func (s seen) showed() []string {
-	var lines []string
+	var lines, quiet []string
 	for _, p := range s.Proxies {
-		lines = append(lines, proxyLines(p)...)
+		if isQuiet(p) {
+			quiet = append(quiet, fmt.Sprintf("%s (%d requests)", p.Name, p.Requests))
+		} else {
+			lines = append(lines, proxyLines(p)...)
+		}
 	}
+	if len(quiet) > 0 {
+		lines = append(lines, "in order, with nothing of note in their logs: "+strings.Join(quiet, ", "))
+	}
+	return append(lines, s.around()...)
+}
+
+// around tells what is not of one proxy.
+func (s seen) around() []string {
+	var lines []string
 	for _, o := range s.Objects {
 		if strings.HasPrefix(o.Ref, "VirtualService") || strings.HasPrefix(o.Ref, "DestinationRule") {
 			lines = append(lines, fmt.Sprintf("%s rules %s", o.Ref, strings.Join(o.Hosts, ", ")))
@@ -30,18 +43,24 @@ func (s seen) showed() []string {
 	for _, m := range s.Missing {
 		lines = append(lines, "not to be had: "+m)
 	}
-	if len(s.Versions) > 0 {
-		var texts []string
-		for _, of := range slices.Sorted(maps.Keys(s.Versions)) {
-			texts = append(texts, of+" "+s.Versions[of])
-		}
+	var texts []string
+	for _, of := range slices.Sorted(maps.Keys(s.Versions)) {
+		texts = append(texts, of+" "+s.Versions[of])
+	}
+	if len(texts) > 0 {
 		lines = append(lines, "versions: "+strings.Join(texts, ", "))
 	}
 	return lines
 }
 
+// isQuiet reports whether a proxy has nothing to tell: in step with istiod, no
+// certificate to look at, and no request that the fault or Envoy marked.
+func isQuiet(p bundle.Proxy) bool {
+	return p.Met+p.Faulted+len(p.Flags)+len(p.Certificates) == 0 && !p.Refused && !p.Pending
+}
+
 func proxyLines(p bundle.Proxy) []string {
-	const few = 3
+	const few = 2
 	head := fmt.Sprintf("%s (%s)", p.Name, strings.Join(p.Roles, ", "))
 	if p.Envoy != "" {
 		head += fmt.Sprintf(", Envoy %s, up for %s", p.Envoy, short(p.Uptime))
@@ -61,13 +80,22 @@ func proxyLines(p bundle.Proxy) []string {
 		add("reaches %s", strings.Join(p.Transport, "; "))
 	}
 	add("access log: %d requests, %d came to the fault, %d were hit; flags: %s", p.Requests, p.Met, p.Faulted, flagList(p.Flags))
-	for _, line := range p.AccessLog[max(0, len(p.AccessLog)-few):] {
+	for _, line := range p.Marked[max(0, len(p.Marked)-few):] {
 		add("  %s", line)
 	}
 	for _, line := range p.Log[max(0, len(p.Log)-few):] {
-		add("log: %s", line)
+		add("log: %s", clipped(line))
 	}
 	return lines
+}
+
+// clipped shortens a line that nobody reads to its end.
+func clipped(line string) string {
+	const most = 200
+	if letters := []rune(line); len(letters) > most {
+		return string(letters[:most]) + "…"
+	}
+	return line
 }
 
 func flagList(flags map[string]int) string {

@@ -21,7 +21,7 @@ func Text(kept bundle.Kept) (string, error) {
 		return "", err
 	}
 	var text strings.Builder
-	fmt.Fprintf(&text, "%s: %s (run %s)\n  %s\n", s.Verdict, s.Experiment, s.Bundle.Run, s.Title)
+	fmt.Fprintf(&text, "%s: %s (run %s)\n  %s\n", s.Verdict, s.Experiment, s.Run, s.Title)
 	section(&text, "Why", indented(s.Reason))
 	section(&text, "What was asked", s.asked()...)
 	section(&text, "What happened (UTC)", s.happened()...)
@@ -104,11 +104,11 @@ func (s seen) inTheMesh() []string {
 	if len(out.Late) > 0 {
 		gone = fmt.Sprintf("%d of %d proxies did not drop it in time", len(out.Late), out.Proxies)
 	}
-	state := "every object is clean"
+	objects := strings.Join(s.Revert.Objects, ", ")
 	if !s.Revert.Clean {
-		state = "NOT every object is known to be clean"
+		return []string{fmt.Sprintf("%s; NOT every object is known to be clean: %s", text, objects)}
 	}
-	return []string{fmt.Sprintf("%s, %s; %s: %s", text, gone, state, strings.Join(s.Revert.Objects, ", "))}
+	return []string{fmt.Sprintf("%s, %s; every object is clean: %s", text, gone, objects)}
 }
 
 // text tells a phase and those of its checks that did not hold.
@@ -124,15 +124,16 @@ func (p phase) text() string {
 		text += fmt.Sprintf(", p50 %s, p99 %s", short(p.Load.P50), short(p.Load.P99))
 	}
 	text += fmt.Sprintf(", for %s", p.To.Sub(p.From).Round(10*time.Millisecond))
+	lines := []string{text}
 	for _, c := range p.Checks {
-		switch {
+		switch within := strings.ReplaceAll(c.Text, "\n", "\n                  "); {
 		case c.Open:
-			text += "\n              open  " + strings.ReplaceAll(c.Text, "\n", "\n                  ")
+			lines = append(lines, "              open  "+within)
 		case !c.Held:
-			text += "\n              NOT   " + strings.ReplaceAll(c.Text, "\n", "\n                  ")
+			lines = append(lines, "              NOT   "+within)
 		}
 	}
-	return text
+	return strings.Join(lines, "\n")
 }
 
 func codes(all map[string]int) string {
