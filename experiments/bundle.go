@@ -51,6 +51,7 @@ func (t *trial) keep(ctx context.Context) {
 	if len(t.bundles) == 0 || t.report.Reason == "" { // a panic is on its way
 		return
 	}
+	defer t.watch.start("bundle")()
 	ctx, stop := context.WithTimeoutCause(context.WithoutCancel(ctx), bundleBudget, fmt.Errorf("no answer within %s", bundleBudget))
 	defer stop()
 	b := bundle.Bundle{Run: t.report.Run, Asked: t.asked()}
