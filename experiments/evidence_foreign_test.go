@@ -89,3 +89,19 @@ func TestWhoMetAFaultOnAllTraffic(t *testing.T) {
 		}
 	}
 }
+
+// What a draining listener still does is not held against a run.
+func TestHitsOfAFaultThatWasJustTakenOut(t *testing.T) {
+	for name, test := range map[string]struct {
+		before, fired int
+		reason        bool
+	}{
+		"none": {0, 10, false}, "one beside many": {1, 25, false}, "one beside few": {1, 2, true}, "more": {5, 100, true},
+	} {
+		r := proven()
+		r.Evidence[0].Before, r.Evidence[0].Fired = test.before, test.fired
+		if reason := hitBefore(outcome{Report: r}); (reason != "") != test.reason {
+			t.Errorf("%s: %q", name, reason)
+		}
+	}
+}
