@@ -87,6 +87,12 @@ func ExampleHaveSplit() {
 	//     payments: 152 of 1045 requests, so the share is from 9.74% to 20.5% (error 1 in a million); subset v1 893, subset v2 152
 }
 
+func ExampleHavePromQL() {
+	server := Prometheus{URL: "http://prometheus.istio-system:9090", BearerTokenEnv: "PROMETHEUS_TOKEN"}
+	fmt.Println(HavePromQL(server, `sum(rate(istio_requests_total{response_code=~"5.."}[30s]))`, AtLeast(5)))
+	// Output: promql sum(rate(istio_requests_total{response_code=~"5.."}[30s])) at least 5
+}
+
 func ExampleAtLeast() {
 	printing().Expect(3).To(AtLeast(5))
 	// Output: Expected 3 to be at least 5
