@@ -144,7 +144,8 @@ func (m *simMesh) list(w http.ResponseWriter, names []string) {
 			"metadata": map[string]any{"name": name, "namespace": "shop", "uid": name},
 			"spec":     map[string]any{"containers": []any{map[string]any{"name": "app"}, map[string]any{"name": "istio-proxy"}}},
 			"status": map[string]any{"phase": "Running", "podIP": "10.0.0.1", "containerStatuses": []any{
-				map[string]any{"name": "istio-proxy", "ready": true}}},
+				map[string]any{"name": "istio-proxy", "ready": true},
+			}},
 		})
 	}
 	w.Header().Set("Content-Type", "application/json")

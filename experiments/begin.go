@@ -47,6 +47,7 @@ func (t *trial) begin(ctx context.Context, longest time.Duration) (err error) {
 		t.tell("plan", "note: "+note)
 	}
 	t.report.Findings, t.hopsAhead = plan.Preflight.Warnings(), plan.Preflight.Hops
+	t.policies, t.unsure = policiesOf(plan.Preflight.Hops), len(plan.Preflight.Notes) > 0
 	for _, warning := range t.report.Findings {
 		if !warning.Advice() { // that is for plan to give
 			t.tell("plan", "warning: "+warning.String())

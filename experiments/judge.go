@@ -43,6 +43,7 @@ func table() []row {
 	return []row{
 		{ended, "a matcher of `haltWhen` matched, or a namespace of the run has the halt flag", Halted, haltMatched},
 		{ended, "something cut the run short", Inconclusive, cutShort},
+		{ground, "callers did not have a policy that is written, before the baseline", Inconclusive, policyNotInForce},
 		{ground, "a check of the baseline did not hold, or could not judge", Inconclusive, baselineNotGood},
 		{ground, "no request of the baseline ended", Inconclusive, baselineUnanswered},
 		{ground, "requests of the baseline left too late, because the sender was busy", Inconclusive, baselineLate},

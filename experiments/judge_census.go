@@ -7,6 +7,11 @@ import (
 	"strings"
 )
 
+func policyNotInForce(o outcome) string {
+	return late(o.Policies, "have the policy that is written, so nothing was injected",
+		"wait until istiod has sent it, or look at what keeps it from the proxies, and repeat the run")
+}
+
 func restartedBefore(o outcome) string {
 	if names := restarted(o, true); names != "" {
 		return fmt.Sprintf("nothing was injected, because proxies restarted in the baseline: %s; let them come to rest, and repeat the run", names)

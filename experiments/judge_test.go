@@ -51,6 +51,15 @@ var spoilers = []spoiler{
 		verdict: Inconclusive, reason: "the run was not completed: context canceled",
 	},
 	{
+		name: "a policy that is not in force",
+		spoil: func(r *Report) {
+			r.Policies = Convergence{Proxies: 3, Late: []string{"Pod shop/a: of DestinationRule shop/b"}}
+		},
+		verdict: Inconclusive,
+		reason: "1 of 3 proxies did not have the policy that is written, so nothing was injected: Pod shop/a: of DestinationRule shop/b; " +
+			"wait until istiod has sent it, or look at what keeps it from the proxies, and repeat the run",
+	},
+	{
 		name: "a baseline that did not hold",
 		spoil: func(r *Report) {
 			r.Baseline.Checks[0] = Check{Text: "Expected success rate to be at least 99%, but it was 50%"}

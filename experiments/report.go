@@ -65,6 +65,7 @@ type Report struct {
 	Ramp     []RampStep  // the steps of the ramps, as far as they got; none without a ramp
 	Kept     Convergence // whether it was there still at the end of the fault phase
 	Reverted Convergence // how it left them
+	Policies Convergence // whether the callers had the policies of DestinationRules before the baseline
 	Restarts []Restart   // observed proxies that began anew during the run
 	Born     []string    // observed proxies that were born during the run, as "Pod namespace/name"
 	Gone     []string    // observed proxies that were gone before its end, likewise

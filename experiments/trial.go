@@ -43,6 +43,8 @@ type trial struct {
 	vain       *vain                       // asks whether the fault phase can prove anything; nil outside of it
 	newborn    map[string]bool             // proxies that were born during the run, by identity
 	watch      stopwatch
+	policies   []clusterPolicy         // that the callers must have before the baseline
+	unsure     bool                    // whether there may be objects that nobody may read
 	fire       context.CancelCauseFunc // ends the fault phase, with a haltError
 	fetching   sync.WaitGroup          // of the conditions that are fetched
 	windows    []observe.Change        // of the fault phase, at each look of the halt conditions
@@ -68,6 +70,9 @@ func (r *Runner) prepare(ctx context.Context, e Experiment) (t *trial, err error
 	}
 	if t.recorder, err = t.mesh.Record(ctx, t.proxies, 0); err != nil {
 		return t, fmt.Errorf("observe proxies: %w", err)
+	}
+	if t.inForcePolicies(ctx); len(t.report.Policies.Late) > 0 {
+		return t, nil
 	}
 	if err := t.calm(ctx); err != nil {
 		return t, err

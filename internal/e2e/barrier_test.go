@@ -15,7 +15,9 @@ import (
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/dynamic"
 
 	"github.com/faultline-mesh/faultline/assertions"
 	"github.com/faultline-mesh/faultline/experiments"
@@ -103,8 +105,10 @@ func undisturbed(duration time.Duration) experiments.Experiment {
 	return e
 }
 
-// Nothing is known of proxies that istiod does not tell anything.
-func TestIstiodThatIsHeldBack(t *testing.T) {
+// withoutValidation lets the API server take Istio's objects while istiod, which
+// serves their validation, cannot answer.
+func withoutValidation(t *testing.T) {
+	t.Helper()
 	hooks := admin(t).AdmissionregistrationV1().ValidatingWebhookConfigurations()
 	hook, err := hooks.Get(t.Context(), "istio-validator-istio-system", metav1.GetOptions{})
 	if err != nil {
@@ -119,6 +123,55 @@ func TestIstiodThatIsHeldBack(t *testing.T) {
 			t.Error(err)
 		}
 	})
+}
+
+// A policy that istiod holds back is not what is measured; once it is in force, it
+// is.
+func TestAPolicyThatIsHeldBack(t *testing.T) {
+	withoutValidation(t)
+	istiod := pidOf(t, "discovery", "--monitoringAddr")
+	client, err := dynamic.NewForConfig(cluster)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rules := client.Resource(schema.GroupVersionResource{Group: "networking.istio.io", Version: "v1", Resource: "destinationrules"}).Namespace("shop")
+	errorsInARow := func(n int) {
+		patch := fmt.Appendf(nil, `{"spec":{"trafficPolicy":{"outlierDetection":{"consecutive5xxErrors":%d}}}}`, n)
+		if _, err := rules.Patch(context.WithoutCancel(t.Context()), "payments", types.MergePatchType, patch, metav1.PatchOptions{}); err != nil {
+			t.Error(err)
+		}
+	}
+	t.Cleanup(func() { errorsInARow(5) })
+	t.Cleanup(func() { signal(t, istiod, syscall.SIGCONT) })
+	e := undisturbed(300 * time.Millisecond)
+	e.Faults = []injector.Fault{fault("payments", injector.Upstream, injector.Delay{Fixed: time.Millisecond, Percent: 100})}
+
+	signal(t, istiod, syscall.SIGSTOP)
+	errorsInARow(7)
+	report, err := newRunner(t).Run(t.Context(), e)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		" proxies did not have the policy that is written, so nothing was injected: Pod shop/checkout-",
+		": of DestinationRule shop/payments its cluster outbound|80||payments.shop.svc.cluster.local lacks something: " +
+			"outlierDetection.consecutive5xxErrors is 7, and it has 5", "; istiod does not answer",
+	} {
+		if report.Verdict != experiments.Inconclusive || !strings.Contains(report.Reason, want) {
+			t.Errorf("want Inconclusive and %q, got\n%s", want, report)
+		}
+	}
+	signal(t, istiod, syscall.SIGCONT)
+	report, err = newRunner(t).Run(t.Context(), e)
+	if err != nil || report.Verdict != experiments.Held || report.Policies.Proxies == 0 {
+		t.Errorf("%v, %+v\n%s", err, report.Policies, report)
+	}
+	noLeftovers(t)
+}
+
+// Nothing is known of proxies that istiod does not tell anything.
+func TestIstiodThatIsHeldBack(t *testing.T) {
+	withoutValidation(t)
 	istiod := pidOf(t, "discovery", "--monitoringAddr")
 	stop := when("inject", func() { signal(t, istiod, syscall.SIGSTOP) })
 	t.Cleanup(func() { signal(t, istiod, syscall.SIGCONT) })
