@@ -78,12 +78,11 @@ func virtualHostOf(service string, routes ...string) string {
 	return fmt.Sprintf(`{"name":"%s:80","domains":[%s],"routes":[%s]}`, host, strings.Join(domains, ","), strings.Join(rendered, ","))
 }
 
-func (m *simMesh) add(name string) *simProxy {
+func (m *simMesh) add(name string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	p := &simProxy{routes: []string{"inventory"}, began: time.Now()}
 	m.order, m.proxies[name] = append(m.order, name), p
-	return p
 }
 
 func (m *simMesh) remove(name string) {

@@ -42,14 +42,7 @@ func (t *trial) flush(ctx context.Context) error {
 	if len(old) == 0 {
 		return nil
 	}
-	callers := slices.DeleteFunc(slices.Clone(t.proxies), func(p observe.Proxy) bool {
-		for key := range old {
-			if key.proxy == p.String() {
-				return false
-			}
-		}
-		return true
-	})
+	callers := t.holding(old)
 	load, err := t.runLoad(ctx)
 	if err != nil {
 		return err
@@ -73,6 +66,18 @@ func (t *trial) flush(ctx context.Context) error {
 	stop()
 	_, _ = running.Wait() // nobody judges these requests
 	return t.recut(ctx)
+}
+
+// holding are the observed proxies that hold such connections.
+func (t *trial) holding(open map[hostOf]observe.Host) []observe.Proxy {
+	return slices.DeleteFunc(slices.Clone(t.proxies), func(p observe.Proxy) bool {
+		for key := range open {
+			if key.proxy == p.String() {
+				return false
+			}
+		}
+		return true
+	})
 }
 
 // spared returns headers without those by which a fault tells its requests.

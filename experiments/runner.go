@@ -117,9 +117,7 @@ func (r *Runner) Run(ctx context.Context, e Experiment) (report *Report, err err
 	defer t.keep(ctx)
 	report = t.report
 	if len(report.Policies.Late) > 0 {
-		report.Clean = true
-		t.finish(nil)
-		return report, nil
+		return t.notBegun(nil)
 	}
 	t.startGuard()
 
@@ -128,9 +126,7 @@ func (r *Runner) Run(ctx context.Context, e Experiment) (report *Report, err err
 	interrupted := t.baseline(ctx)
 	t.scouted()
 	if _, bad := firstRow(t.outcome(nil), ground); interrupted != nil || bad != "" {
-		report.Clean = true
-		t.finish(interrupted)
-		return report, nil
+		return t.notBegun(interrupted)
 	}
 	if err := t.haltedAlready(ctx); err != nil {
 		report.Clean = true
@@ -148,6 +144,13 @@ func (r *Runner) Run(ctx context.Context, e Experiment) (report *Report, err err
 	}
 	t.finish(interrupted)
 	return report, notReverted
+}
+
+// notBegun ends a run before anything was written.
+func (t *trial) notBegun(interrupted error) (*Report, error) {
+	t.report.Clean = true
+	t.finish(interrupted)
+	return t.report, nil
 }
 
 // longest is what a run of e may take from its plan to the end of its revert, and
