@@ -55,6 +55,7 @@ func (t *trial) ruling(ctx context.Context, missing func(string, error)) []bundl
 			}
 		}
 	}
+	slices.SortFunc(all, func(a, b bundle.Object) int { return cmp.Compare(a.Ref, b.Ref) })
 	return all
 }
 
