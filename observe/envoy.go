@@ -11,6 +11,7 @@ import (
 // The admin paths that a snapshot reads.
 const (
 	clustersPath = "/clusters?format=json"
+	istiosPath   = clustersPath + "&filter=%5E%28in%7Cout%29bound" // ^(in|out)bound; an older Envoy answers with all
 	statsPath    = "/stats?format=json&type=Counters"
 )
 

@@ -158,7 +158,7 @@ func (m *Mesh) hosts(ctx context.Context, p Proxy) ([]Host, error) {
 func (m *Mesh) scan(ctx context.Context, p Proxy, s *scanner) (hosts []Host, same bool, err error) {
 	body := m.bodies.get()
 	defer m.bodies.put(body)
-	if err := m.askInto(ctx, http.MethodGet, p, adminPort, clustersPath, readTimeout, body); err != nil {
+	if err := m.askInto(ctx, http.MethodGet, p, adminPort, istiosPath, readTimeout, body); err != nil {
 		return nil, false, err
 	}
 	hosts, same, err = s.scan(body.Bytes())

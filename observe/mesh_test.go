@@ -16,7 +16,7 @@ func envoyAdmin(t *testing.T) http.HandlerFunc {
 	clusters, stats := testdata(t, "clusters.json"), testdata(t, "stats.json")
 	return func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.RequestURI() {
-		case clustersPath:
+		case clustersPath, istiosPath:
 			_, _ = w.Write(clusters)
 		case statsPath:
 			_, _ = w.Write(stats)
