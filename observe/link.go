@@ -72,9 +72,7 @@ func (e *statusError) Error() string {
 // do asks for path, by GET or a POST that may be repeated, and puts the answer into
 // body. If the tunnel turns out to be broken, it tries once more over a new one.
 func (l *link) do(ctx context.Context, method, path string, timeout time.Duration, body *bytes.Buffer) error {
-	alive, stop := until(ctx, l.closed, errClosed)
-	defer stop()
-	within, cancel := context.WithTimeoutCause(alive, timeout, timeoutError(timeout))
+	within, cancel := context.WithTimeoutCause(ctx, timeout, timeoutError(timeout)) // Close ends the tunnel, and so the read
 	defer cancel()
 	for retried := false; ; retried = true {
 		used, err := l.try(within, method, path, body)
