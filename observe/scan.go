@@ -22,6 +22,7 @@ type scanner struct {
 	clusters  map[string]Cluster // by name; the zero Cluster for a name that is not istiod's
 	addresses map[string]string  // by what is written for it
 	hosts     []Host             // of the latest answer; used again
+	entries   []entry            // of the latest answer that was cut
 	key       []byte             // used again
 }
 
@@ -64,6 +65,9 @@ func (s *scanner) forget() {
 
 // answer reads what clustersAnswer has.
 func (s *scanner) answer(data []byte) error {
+	if s.hosts = s.hosts[:0]; s.changed(data) {
+		return nil
+	}
 	s.hosts = s.hosts[:0]
 	in := jlexer.Lexer{Data: data}
 	found := false

@@ -100,6 +100,49 @@ func TestScanIsParseClusters(t *testing.T) {
 	}
 }
 
+// Of an answer only what changed is taken apart; what comes of it is the same.
+func TestScanOfWhatChanged(t *testing.T) {
+	s := newScanner()
+	first := string(manyHosts(3))
+	for _, data := range []string{
+		first,
+		strings.Replace(first, `"1234"`, `"1235"`, 1), // a counter went up
+		strings.Replace(first, "HEALTHY", `}]\"{`, 1), // braces and quotes in a text
+		string(manyHosts(2)),                          // a cluster went
+		string(manyHosts(4)),                          // two came
+		strings.Replace(string(manyHosts(4)), `"cx_connect_fail"`, `"rq_timeout"`, 3), // and others count
+		`{"cluster_statuses": []}`,
+		first,
+	} {
+		want, err := parseClusters([]byte(data))
+		if err != nil {
+			t.Fatal(err)
+		}
+		hosts, _, err := s.scan([]byte(data))
+		got := append([]Host{}, hosts...)
+		sortHosts(got)
+		if err != nil || !s.changed([]byte(data)) {
+			t.Errorf("is not read quickly: %v\n%s", err, data)
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("hosts (-parsed +scanned):\n%s", diff)
+		}
+	}
+}
+
+func TestAnswersThatAreNotCut(t *testing.T) {
+	for _, data := range []string{
+		"", "{", `{"cluster_statuses"`, `{"cluster_statuses": [`, `{"cluster_statuses": [{`, `{"cluster_statuses": [{"name": "a`,
+		`{"cluster_statuses": [{}`, `{"cluster_statuses": [{},`, `{"cluster_statuses": [{},]}`, `{"cluster_statuses": [{} {}]}`,
+		`{"cluster_statuses": [{}]`, `{"cluster_statuses": [{}]} 1`, `{"cluster_statuses": [{}], "new": 1}`, `{"new": 1, "cluster_statuses": []}`,
+		`{"cluster_statuses": [null]}`, `{"cluster_statuses": [{"name": 1}]}`, `{"cluster_statuses": [{"name": "\"}]}`,
+	} {
+		if newScanner().changed([]byte(data)) {
+			t.Errorf("%s is cut", data)
+		}
+	}
+}
+
 // What the quick way does not take, the slow one must get to see.
 func TestScanFallsBack(t *testing.T) {
 	s := newScanner()
@@ -178,7 +221,18 @@ func BenchmarkParseClusters(b *testing.B) {
 			s := newScanner()
 			b.SetBytes(int64(len(data)))
 			for b.Loop() {
-				s.known = false
+				s.known, s.entries = false, nil
+				if _, _, err := s.scan(data); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+		b.Run("one changed", func(b *testing.B) {
+			s := newScanner()
+			other := []byte(strings.Replace(string(data), `"1234"`, `"1235"`, 1))
+			b.SetBytes(int64(len(data)))
+			for b.Loop() {
+				data, other = other, data
 				if _, _, err := s.scan(data); err != nil {
 					b.Fatal(err)
 				}
