@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -14,7 +15,8 @@ import (
 
 // Bounds of a flush.
 const (
-	flushBudget = 3 * time.Second
+	flushBudget = 3 * time.Second // in which no connection was renewed
+	flushMost   = 20 * time.Second
 	flushEvery  = 10 * time.Millisecond
 )
 
@@ -26,8 +28,9 @@ type hostOf struct{ proxy, cluster, address string }
 // serves one more request with the old filters and is closed with its answer. So
 // requests are sent that are not the run's, which meet no fault, until every
 // open connection is younger than the change; the phase that follows then meets
-// the new filters from its first request on. What Envoy closes late may remain:
-// the flush ends after its budget in any case.
+// the new filters from its first request on. It goes on while that helps: callers
+// that were busy hold many connections, each of which takes a request. What Envoy
+// closes late may remain.
 func (t *trial) flush(ctx context.Context) error {
 	if t.unloaded || !slices.ContainsFunc(t.plan.Edits, func(e injector.Edit) bool { return len(e.Pods) > 0 }) {
 		return nil
@@ -47,20 +50,17 @@ func (t *trial) flush(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	load.Header, load.Duration = spared(t.experiment.Load.Header, t.experiment.Faults), flushBudget
+	load.Header, load.Duration = spared(t.experiment.Load.Header, t.experiment.Faults), flushMost
 	sending, stop := context.WithCancel(ctx)
 	defer stop()
 	running, err := load.Start(sending)
 	if err != nil {
 		return err
 	}
-	for deadline := time.Now().Add(flushBudget); time.Now().Before(deadline); {
-		if err := pause(ctx, flushEvery); err != nil {
-			break
-		}
-		now, err := t.mesh.Snapshot(ctx, callers)
-		if err == nil && renewed(old, openConnections(now, addresses)) {
-			break
+	waiting := newPatience(time.Now())
+	for left := waiting.least; left > 0 && !waiting.over(time.Now(), left) && pause(ctx, flushEvery) == nil; {
+		if now, err := t.mesh.Snapshot(ctx, callers); err == nil {
+			left = notRenewed(old, openConnections(now, addresses))
 		}
 	}
 	stop()
@@ -128,13 +128,35 @@ func openConnections(s observe.Snapshot, addresses []string) map[hostOf]observe.
 	return open
 }
 
-// renewed reports whether each host that had connections open has as many, or
-// more, opened since as are open now.
-func renewed(old, now map[hostOf]observe.Host) bool {
+// notRenewed counts the connections that may be open since before: of each host
+// that had some, those open now beyond those opened since.
+func notRenewed(old, now map[hostOf]observe.Host) uint64 {
+	left := uint64(0)
 	for key, before := range old {
-		if host, open := now[key]; open && host.Connects-before.Connects < host.Open {
-			return false
+		host := now[key]
+		if opened := host.Connects - before.Connects; opened < host.Open {
+			left += host.Open - opened
 		}
 	}
-	return true
+	return left
+}
+
+// patience says when a flush has gone on for long enough.
+type patience struct {
+	least    uint64    // connections that were left, at the fewest
+	deadline time.Time // unless there are fewer by then
+	end      time.Time
+}
+
+func newPatience(now time.Time) *patience {
+	return &patience{least: math.MaxUint64, deadline: now.Add(flushBudget), end: now.Add(flushMost)}
+}
+
+// over takes in how many connections are left, and reports whether waiting for
+// fewer is over.
+func (p *patience) over(now time.Time, left uint64) bool {
+	if left < p.least {
+		p.least, p.deadline = left, now.Add(flushBudget)
+	}
+	return !now.Before(p.deadline) || !now.Before(p.end)
 }

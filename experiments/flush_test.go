@@ -4,6 +4,7 @@ import (
 	"maps"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/faultline-mesh/faultline/injector"
 	"github.com/faultline-mesh/faultline/observe"
@@ -45,7 +46,7 @@ func TestOpenConnections(t *testing.T) {
 	}
 }
 
-func TestRenewed(t *testing.T) {
+func TestNotRenewed(t *testing.T) {
 	a := hostOf{"Pod shop/checkout-1", "outbound|80||payments.shop.svc.cluster.local", "10.0.0.1:8080"}
 	b := hostOf{"Pod shop/checkout-1", "outbound|80||payments.shop.svc.cluster.local", "10.0.0.2:8080"}
 	host := func(connects, open uint64) observe.Host { return observe.Host{Connects: connects, Open: open} }
@@ -53,29 +54,29 @@ func TestRenewed(t *testing.T) {
 	tests := []struct {
 		name     string
 		old, now map[hostOf]observe.Host
-		want     bool
+		want     uint64
 	}{
-		{"nothing was open", nil, map[hostOf]observe.Host{b: host(1, 1)}, true},
-		{"all closed", old, nil, true},
-		{"nothing happened", old, map[hostOf]observe.Host{a: host(10, 2)}, false},
-		{"one of two renewed", old, map[hostOf]observe.Host{a: host(11, 2)}, false},
-		{"one closed, the other as old as before", old, map[hostOf]observe.Host{a: host(10, 1)}, false},
-		{"one closed, the other renewed", old, map[hostOf]observe.Host{a: host(11, 1)}, true},
-		{"both renewed", old, map[hostOf]observe.Host{a: host(12, 2)}, true},
-		{"renewed and more", old, map[hostOf]observe.Host{a: host(15, 4)}, true},
-		{"more opened, and an old one kept", old, map[hostOf]observe.Host{a: host(12, 3)}, false},
-		{"the proxy began anew", old, map[hostOf]observe.Host{a: host(3, 3)}, true},
+		{"nothing was open", nil, map[hostOf]observe.Host{b: host(1, 1)}, 0},
+		{"all closed", old, nil, 0},
+		{"nothing happened", old, map[hostOf]observe.Host{a: host(10, 2)}, 2},
+		{"one of two renewed", old, map[hostOf]observe.Host{a: host(11, 2)}, 1},
+		{"one closed, the other as old as before", old, map[hostOf]observe.Host{a: host(10, 1)}, 1},
+		{"one closed, the other renewed", old, map[hostOf]observe.Host{a: host(11, 1)}, 0},
+		{"both renewed", old, map[hostOf]observe.Host{a: host(12, 2)}, 0},
+		{"renewed and more", old, map[hostOf]observe.Host{a: host(15, 4)}, 0},
+		{"more opened, and an old one kept", old, map[hostOf]observe.Host{a: host(12, 3)}, 1},
+		{"the proxy began anew", old, map[hostOf]observe.Host{a: host(3, 3)}, 0},
 		{
 			"one host of two",
 			map[hostOf]observe.Host{a: host(10, 1), b: host(5, 1)},
 			map[hostOf]observe.Host{a: host(11, 1), b: host(5, 1)},
-			false,
+			1,
 		},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			if got := renewed(test.old, test.now); got != test.want {
-				t.Errorf("got %t", got)
+			if got := notRenewed(test.old, test.now); got != test.want {
+				t.Errorf("got %d, want %d", got, test.want)
 			}
 		})
 	}
@@ -93,6 +94,30 @@ func TestPodAddresses(t *testing.T) {
 	}})
 	if want := []string{"10.0.0.1", "10.0.0.3"}; !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+// A flush goes on while connections are renewed, and not for ever.
+func TestPatience(t *testing.T) {
+	begin := time.Now()
+	waiting := newPatience(begin)
+	for _, look := range []struct {
+		after time.Duration
+		left  uint64
+		over  bool
+	}{
+		{0, 100, false},
+		{flushBudget - 1, 100, false},
+		{flushBudget - 1, 99, false}, // which gives it time
+		{2*flushBudget - 2, 99, false},
+		{2*flushBudget - 1, 99, true}, // nothing happened
+		{2*flushBudget - 1, 98, false},
+		{flushMost - 1, 97, false},
+		{flushMost, 96, true},
+	} {
+		if got := waiting.over(begin.Add(look.after), look.left); got != look.over {
+			t.Errorf("after %s with %d left: over is %t", look.after, look.left, got)
+		}
 	}
 }
 

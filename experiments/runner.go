@@ -158,7 +158,7 @@ func (t *trial) notBegun(interrupted error) (*Report, error) {
 // answer.
 func (r *Runner) longest(e Experiment) time.Duration {
 	answers := 2 * max(e.Load.Timeout, loadgen.DefaultTimeout)
-	return calmBudget + e.Settle + r.barrier + e.Duration + answers + r.revert + time.Minute
+	return calmBudget + e.Settle + r.barrier + flushMost + e.Duration + answers + r.revert + time.Minute
 }
 
 // separate tells a fault that is left in the mesh from everything else that cut
