@@ -4,6 +4,7 @@ package experiments
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -21,7 +22,7 @@ type spell struct {
 
 	affected bool                // it had to show something
 	took     time.Duration       // until it showed all of it
-	err      error               // of the last look
+	err      error               // of the last look; errUnread before there was one
 	read     map[string]lastRead // by query
 	instead  string              // what it shows when it lags
 	down     bool                // it is not up yet, so that nothing passes it
@@ -29,6 +30,9 @@ type spell struct {
 	over bool // its goroutine has ended
 	gone bool // the pod is gone
 }
+
+// errUnread is why nothing is known of a proxy at which nobody has looked.
+var errUnread = errors.New("the time was over before its turn came")
 
 // lastRead is what was read of one query last.
 type lastRead struct {
@@ -46,7 +50,7 @@ func bySights(all []sight) []*spell {
 	for _, s := range all {
 		key := identity(s.proxy)
 		if at[key] == nil {
-			at[key] = &spell{proxy: s.proxy}
+			at[key] = &spell{proxy: s.proxy, err: errUnread}
 			spells = append(spells, at[key])
 		}
 		at[key].sights = append(at[key].sights, s)
