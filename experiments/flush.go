@@ -36,16 +36,16 @@ func (t *trial) flush(ctx context.Context) error {
 		return nil
 	}
 	defer t.watch.start("flush")()
-	before, err := t.mesh.Snapshot(ctx, t.proxies)
+	before, err := t.beforeFlush(ctx)
 	if err != nil {
-		return fmt.Errorf("observe proxies: %w", err)
+		return err
 	}
 	addresses := t.podAddresses(before)
 	old := openConnections(before, addresses)
 	if len(old) == 0 {
 		return nil
 	}
-	callers := t.holding(old)
+	callers := holding(before, old)
 	load, err := t.runLoad(ctx)
 	if err != nil {
 		return err
@@ -68,16 +68,38 @@ func (t *trial) flush(ctx context.Context) error {
 	return t.recut(ctx)
 }
 
-// holding are the observed proxies that hold such connections.
-func (t *trial) holding(open map[hostOf]observe.Host) []observe.Proxy {
-	return slices.DeleteFunc(slices.Clone(t.proxies), func(p observe.Proxy) bool {
+// beforeFlush is what callers counted: the observed proxies, and the gateways
+// beside them, as far as they may be read.
+func (t *trial) beforeFlush(ctx context.Context) (observe.Snapshot, error) {
+	before, err := t.mesh.Snapshot(ctx, t.proxies)
+	if err != nil {
+		return before, fmt.Errorf("observe proxies: %w", err)
+	}
+	all, _ := t.everywhere(ctx) // without them, requests that a gateway sends may meet the old filters
+	for _, p := range all {
+		observed := slices.ContainsFunc(t.proxies, func(known observe.Proxy) bool { return known.String() == p.String() })
+		if !p.Gateway || observed {
+			continue
+		}
+		if one, err := t.mesh.Snapshot(ctx, []observe.Proxy{p}); err == nil {
+			before.Proxies = append(before.Proxies, one.Proxies...)
+		}
+	}
+	return before, nil
+}
+
+// holding are the proxies that hold such connections.
+func holding(s observe.Snapshot, open map[hostOf]observe.Host) []observe.Proxy {
+	var callers []observe.Proxy
+	for _, state := range s.Proxies {
 		for key := range open {
-			if key.proxy == p.String() {
-				return false
+			if key.proxy == state.Proxy.String() {
+				callers = append(callers, state.Proxy)
+				break
 			}
 		}
-		return true
-	})
+	}
+	return callers
 }
 
 // spared returns headers without those by which a fault tells its requests.
