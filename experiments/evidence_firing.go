@@ -80,8 +80,12 @@ func (f finding) firing(r reading, alpha float64) Firing {
 	return one
 }
 
-// asked is the share of the requests that the fault hits, 0-100.
+// asked is the share of the requests that the fault hits, 0-100: with a ramp, at
+// least.
 func (f finding) asked() float64 {
+	if len(f.fault.Ramp) > 0 {
+		return f.fault.Ramp[0]
+	}
 	sum := 0.0
 	for _, sign := range f.steps[len(f.steps)-1].signs {
 		sum += sign.Percent

@@ -28,6 +28,9 @@ func TestFiring(t *testing.T) {
 	abort := injector.Sign{Percent: 100, Flags: []string{"FI"}, Counter: "aborts_injected", Ends: true}
 	delay := injector.Sign{Percent: 100, Flags: []string{"DI"}, Counter: "delays_injected"}
 	some := injector.Sign{Percent: 20, Flags: []string{"FI"}, Ends: true}
+	unknown := injector.Sign{Flags: []string{"FI"}, Ends: true} // of a step, which logs do not tell apart
+	rampHop := upstreamHop
+	rampHop.fault.Ramp = []float64{10}
 	tests := []struct {
 		name    string
 		hop     hop
@@ -40,6 +43,8 @@ func TestFiring(t *testing.T) {
 		{"the log, in the pod", upstreamHop, abort, logs(60, 60, 50), Firing{Reached: 60, Matched: 50, Fired: 50, known: true}},
 		{"the log, of a part in the pod: who matched is not told", upstreamHop, some, logs(60, 60, 9), Firing{Reached: 60, Matched: 9, Fired: 9}},
 		{"the log, of a part in the pod that hit none of many", upstreamHop, some, logs(100, 100, 0), Firing{Reached: 100, known: true}},
+		{"the log, of a ramp in the pod that hit none of many", rampHop, unknown, logs(200, 200, 0), Firing{Reached: 200, known: true}},
+		{"the log, of a ramp in the pod that hit none of few", rampHop, unknown, logs(100, 100, 0), Firing{Reached: 100}},
 		{"the log, of a part in the pod that hit none of few", upstreamHop, some, logs(20, 20, 0), Firing{Reached: 20}},
 		{"counters, of an abort", callerHop, abort, reading{passed: 5, counters: []int{40}}, Firing{Reached: 45, Matched: 40, Fired: 40, known: true}},
 		{"counters, of a delay", callerHop, delay, reading{passed: 45, counters: []int{40}}, Firing{Reached: 45, Matched: 40, Fired: 40, known: true}},

@@ -111,3 +111,11 @@ func abortedBack() experiments.Experiment {
 	e.SteadyState = []experiments.Matcher{HaveSuccessRate(AtLeast(0.8))}
 	return e
 }
+
+// rampedBack is flakyBack by steps.
+func rampedBack() experiments.Experiment {
+	e := flakyBack()
+	e.Name = "ramped-back"
+	e.Faults[0].Ramp, e.Duration, e.During = []float64{10}, 3*time.Second, e.During[1:]
+	return e
+}

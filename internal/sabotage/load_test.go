@@ -88,6 +88,23 @@ func loadCases() []sabotage {
 			honest: backSlower, bend: func(_ *scene, e *experiments.Experiment) { e.Load.Timeout = 50 * time.Millisecond },
 			want: "Inconclusive", words: "got no answer",
 		},
+		{
+			name: "load is redirected", does: "the gateway answers with a redirect, which counts as a success",
+			honest: slowBack, before: func(s *scene) {
+				s.patch("VirtualService", "lab", "spec: {http: [{name: sabotaged, redirect: {uri: /login}}]}")
+				s.done("istio-ingressgateway", "sabotaged")
+			},
+			want: "Inconclusive", words: "the load never reached the hop",
+		},
+		{
+			name: "others meet the fault in the pods", does: "the same at the upstream site",
+			honest: flakyBack, before: func(s *scene) { s.others(visitors()) },
+			bend: func(_ *scene, e *experiments.Experiment) {
+				e.Load.URL, e.During = "http://other.example/", nil
+				e.Faults[0].AllTraffic, e.BlastRadius.AllTraffic = true, true
+			},
+			want: "Inconclusive", words: "as many requests come there without the load",
+		},
 	}
 }
 

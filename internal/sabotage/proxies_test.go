@@ -58,6 +58,11 @@ func proxyCases() []sabotage {
 			honest: flakyBack, when: "during", while: func(s *scene) { s.scale("back-v1", 4) },
 			want: "Inconclusive", words: "the fault was not in all pods",
 		},
+		{
+			name: "ramp without one pod", does: "the fault goes up by a ramp, and it is switched off in one of back's pods",
+			honest: rampedBack, before: func(s *scene) { s.switchOff("back", 0) },
+			want: "Inconclusive", words: "did not fire on every proxy",
+		},
 	}
 }
 
