@@ -4,9 +4,11 @@ package experiments
 // routes of their own.
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
+	"strconv"
 	"time"
 
 	networking "istio.io/api/networking/v1alpha3"
@@ -44,7 +46,7 @@ func standingFaults(hops []preflight.Hop) []standingFault {
 			add("delay "+d.GetFixedDelay().AsDuration().String(), "DI", d.GetPercentage())
 		}
 		if a := route.Fault.GetAbort(); a != nil {
-			add(fmt.Sprintf("abort %d", a.GetHttpStatus()), "FI", a.GetPercentage())
+			add("abort "+cmp.Or(a.GetGrpcStatus(), strconv.Itoa(int(a.GetHttpStatus()))), "FI", a.GetPercentage())
 		}
 	}
 	return all

@@ -84,12 +84,15 @@ func TestAbortsStandAsWell(t *testing.T) {
 	both := &networking.HTTPFaultInjection{Delay: slowTenth.Delay, Abort: &networking.HTTPFaultInjection_Abort{
 		ErrorType: &networking.HTTPFaultInjection_Abort_HttpStatus{HttpStatus: 503}, Percentage: &networking.Percent{Value: 100},
 	}}
+	grpc := &networking.HTTPFaultInjection{Abort: &networking.HTTPFaultInjection_Abort{
+		ErrorType: &networking.HTTPFaultInjection_Abort_GrpcStatus{GrpcStatus: "UNAVAILABLE"}, Percentage: &networking.Percent{Value: 5},
+	}}
 	var texts []string
-	for _, f := range standingFaults([]preflight.Hop{ratings(both)}) {
+	for _, f := range standingFaults([]preflight.Hop{ratings(both), ratings(grpc)}) {
 		texts = append(texts, fmt.Sprint(f.flag, " ", f.text))
 	}
 	got := strings.Join(texts, "\n")
-	if !strings.Contains(got, "DI delay 5s on 10%") || !strings.Contains(got, "FI abort 503 on 100%") {
+	if !strings.Contains(got, "DI delay 5s on 10%") || !strings.Contains(got, "FI abort 503 on 100%") || !strings.Contains(got, "FI abort UNAVAILABLE on 5%") {
 		t.Errorf("found %s", got)
 	}
 }
